@@ -1,0 +1,144 @@
+# Airlock.  One file, not recursive; everything made goes into build/ (or BUILD=...), everything fetched into .deps/.
+# `make help` lists the targets.
+
+BUILD ?= build
+DEPS ?= .deps
+CC = gcc
+VERSION := 0.1.0
+
+# Hardening: OpenSSF's compiler options guide, what gcc 12 accepts of it.
+HARDEN_C = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection=full -fPIE -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks \
+	-fno-strict-overflow -fno-strict-aliasing
+HARDEN_LD = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+WARN = -Wall -Wextra -Wformat=2 -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wimplicit-fallthrough -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
+
+# SANITIZE=1 builds the same sources with AddressSanitizer and UBSan into build/san.
+ifdef SANITIZE
+OUT = $(BUILD)/san
+CFLAGS ?= -O1 -g
+EXTRA = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDEN_C := $(filter-out -D_FORTIFY_SOURCE=3,$(HARDEN_C))
+else
+OUT = $(BUILD)
+CFLAGS ?= -O2 -g
+EXTRA =
+endif
+
+RDKAFKA_CFLAGS = -I$(DEPS)/librdkafka/include
+RDKAFKA_LIBS = $(DEPS)/librdkafka/lib/librdkafka.a -lsasl2 -lssl -lcrypto -lz -lzstd -llz4 -lcurl -lm -ldl -lpthread -lrt
+ifneq ($(shell pkg-config --exists 'rdkafka >= 2.12' 2>/dev/null && echo yes),)
+RDKAFKA_CFLAGS = $(shell pkg-config --cflags rdkafka)
+RDKAFKA_LIBS = $(shell pkg-config --libs rdkafka)
+endif
+
+CPPFLAGS = -D_GNU_SOURCE -DAIRLOCK_VERSION='"$(VERSION)"' -Ilib -I. $(RDKAFKA_CFLAGS) -I/usr/include/postgresql -I/usr/include/hs
+ALL_CFLAGS = -std=c17 -pthread $(CFLAGS) $(WARN) $(HARDEN_C) $(EXTRA)
+ALL_LDFLAGS = -pthread $(HARDEN_LD) $(EXTRA) $(LDFLAGS)
+
+# ---- layers: a static archive each; a program links only what its room may touch -------------------------------------
+objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+BASE_SRC = $(wildcard lib/base/*.c)
+MODEL_SRC = $(wildcard lib/model/*.c)
+IO_SRC = $(wildcard lib/io/*.c)
+STAGE_SRC = $(wildcard lib/stage/*.c)
+LIB_BASE = $(OUT)/libbase.a
+LIB_MODEL = $(OUT)/libmodel.a
+LIB_IO = $(OUT)/libio.a
+LIB_STAGE = $(OUT)/libstage.a
+LIBS_ALL = $(LIB_STAGE) $(LIB_IO) $(LIB_MODEL) $(LIB_BASE)
+
+BASE_LIBS = -ljansson -lseccomp -lcap -lcrypto -lm
+IO_LIBS = $(RDKAFKA_LIBS) -lcurl -lpq -lmicrohttpd
+JAIL_LIBS = -ljansson -lseccomp -lcap -lcrypto -lm
+MODERATE_LIBS = -lhs -licuuc -licui18n -licudata
+
+# ---- programs --------------------------------------------------------------------------------------------------------
+PROGRAMS = airlock airlock-gateway airlock-moderate airlock-infer airlock-sandbox airlock-jail airlock-record \
+	airlock-monitor airlock-model-replay
+SRC_airlock = $(wildcard producers/cli/*.c)
+SRC_airlock-gateway = $(wildcard producers/gateway/*.c)
+SRC_airlock-moderate = $(wildcard workers/moderate/*.c)
+SRC_airlock-infer = $(wildcard workers/infer/*.c)
+SRC_airlock-sandbox = $(filter-out workers/sandbox/jail_%,$(wildcard workers/sandbox/*.c))
+SRC_airlock-jail = $(wildcard workers/sandbox/jail_*.c)
+SRC_airlock-record = $(wildcard workers/record/*.c)
+SRC_airlock-monitor = $(wildcard workers/monitor/*.c)
+SRC_airlock-model-replay = $(wildcard producers/examples/replay/*.c)
+BIN = $(addprefix $(OUT)/bin/,$(PROGRAMS))
+
+UNIT_SRC = $(wildcard tests/unit/*/*.c tests/unit/*/*/*.c)
+LOOP_SRC = $(wildcard tests/loop/test_*.c)
+UNIT_BIN = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
+LOOP_BIN = $(patsubst tests/loop/%.c,$(OUT)/loop/%,$(LOOP_SRC))
+
+.PHONY: all build help clean check check-san check-unit check-loop check-tree
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) scripts/*.mk 2>/dev/null | sed 's/:.*##/\t/' | expand -t 18
+
+build: $(BIN) ## build every program into build/bin (needs what `make setup` installs)
+all: build
+
+$(OUT)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(LIB_BASE): $(call objects,$(BASE_SRC))
+$(LIB_MODEL): $(call objects,$(MODEL_SRC))
+$(LIB_IO): $(call objects,$(IO_SRC))
+$(LIB_STAGE): $(call objects,$(STAGE_SRC))
+$(LIB_BASE) $(LIB_MODEL) $(LIB_IO) $(LIB_STAGE):
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+# program(name, archives, libraries)
+define program
+$(OUT)/bin/$(1): $$(call objects,$$(SRC_$(1))) $(2)
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(call objects,$$(SRC_$(1))) $(2) $(3)
+endef
+$(eval $(call program,airlock,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
+$(eval $(call program,airlock-gateway,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
+$(eval $(call program,airlock-moderate,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS) $(MODERATE_LIBS)))
+$(eval $(call program,airlock-infer,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
+$(eval $(call program,airlock-sandbox,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
+$(eval $(call program,airlock-jail,$(LIB_BASE),$(JAIL_LIBS)))
+$(eval $(call program,airlock-record,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
+$(eval $(call program,airlock-monitor,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
+$(eval $(call program,airlock-model-replay,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
+
+# ---- tests that need no server ---------------------------------------------------------------------------------------
+# A unit test may name more sources in a line "/* links: workers/infer/prompt.c tests/fake/fake_http.c */".
+test_links = $(call objects,$(shell sed -n 's,^/\* links: \(.*\) \*/$$,\1,p' $(1)))
+define unit_test
+$(2): $(1) $(call test_links,$(1)) $(LIBS_ALL)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS) -Itests $$(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $$@.d -o $$@ $$< $(call test_links,$(1)) \
+		$$(ALL_LDFLAGS) $(LIBS_ALL) $$(IO_LIBS) $$(MODERATE_LIBS) $$(BASE_LIBS) -lcmocka
+endef
+$(foreach s,$(UNIT_SRC),$(eval $(call unit_test,$(s),$(patsubst tests/unit/%.c,$(OUT)/unit/%,$(s)))))
+$(foreach s,$(LOOP_SRC),$(eval $(call unit_test,$(s),$(patsubst tests/loop/%.c,$(OUT)/loop/%,$(s)))))
+
+check-unit: $(UNIT_BIN) ## unit tests (one binary a test file, mirrors the tree)
+	@scripts/run-tests $(UNIT_BIN)
+
+check-loop: $(LOOP_BIN) ## lib/stage on librdkafka's in-process mock cluster
+	@scripts/run-tests $(LOOP_BIN)
+
+check-tree: build ## the tree tests itself: layers, foreign prefixes, settings, flow, schemas
+	@scripts/run-tests $(wildcard tests/tree/*.sh)
+
+check: check-unit check-loop check-tree ## all tests that need no network and no server
+
+check-san: ## unit and loop tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory SANITIZE=1 check-unit check-loop
+
+clean: ## remove what was built (not what was fetched, not run/)
+	rm -rf $(BUILD)
+
+-include $(wildcard scripts/*.mk)
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -1,0 +1,71 @@
+/*
+ * doc: JSON documents (RFC 8259).  The only user of jansson; a struct doc is one JSON value.
+ *
+ * Ownership: doc_read() and doc_new_*() give a value that the caller doc_free()s, unless doc_set()/doc_add() took it.
+ * What doc_get()/doc_at() return is borrowed from its parent.  Duplicate keys, NUL in text, numbers that are not
+ * finite and nesting deeper than DOC_DEPTH are refused.  One thread at a time per document.
+ */
+#ifndef AIRLOCK_DOC_H
+#define AIRLOCK_DOC_H
+
+#include "base/buf.h"
+
+struct doc;
+enum { DOC_DEPTH = 32 };
+enum doc_type { DOC_NONE, DOC_NULL, DOC_BOOL, DOC_INT, DOC_REAL, DOC_TEXT, DOC_ARRAY, DOC_OBJECT }; /* NONE: d is NULL */
+
+/* RC_NEVER "json_*" with line and column in the text.  Checks max_bytes and depth before jansson sees a byte. */
+MUSTCHECK enum rc doc_read(struct slice text, size_t max_bytes, struct doc **out, struct err *err);
+MUSTCHECK enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, struct err *err);
+/* Compact, keys in order of insertion, UTF-8, no newline. */
+MUSTCHECK enum rc doc_write(const struct doc *d, struct buf *out);
+MUSTCHECK enum rc doc_write_pretty(const struct doc *d, struct buf *out);
+void doc_free(struct doc *d);
+static inline void doc_auto(struct doc **d) { doc_free(*d); }
+#define AUTO_DOC __attribute__((cleanup(doc_auto)))
+
+/* Reading; every function accepts NULL and a wrong type, and then answers "not there". */
+enum doc_type doc_type(const struct doc *d);
+const struct doc *doc_get(const struct doc *object, const char *key);
+size_t doc_count(const struct doc *array_or_object);
+const struct doc *doc_at(const struct doc *array, size_t index);
+bool doc_member(const struct doc *object, size_t index, const char **key, const struct doc **value); /* insertion order; O(index) */
+struct slice doc_text(const struct doc *d);                    /* empty slice if not text; NUL-terminated behind len */
+bool doc_int(const struct doc *d, int64_t *out);
+bool doc_real(const struct doc *d, double *out);               /* an int counts */
+bool doc_bool(const struct doc *d, bool *out);
+/* The same by key, with a default. */
+struct slice doc_get_text(const struct doc *object, const char *key);
+int64_t doc_get_int(const struct doc *object, const char *key, int64_t fallback);
+double doc_get_real(const struct doc *object, const char *key, double fallback);
+bool doc_get_bool(const struct doc *object, const char *key, bool fallback);
+
+/* Writing.  doc_set/doc_add take the child (also on failure); a text that is not UTF-8 becomes U+FFFD where it fails. */
+MUSTCHECK struct doc *doc_new_object(void);
+MUSTCHECK struct doc *doc_new_array(void);
+MUSTCHECK struct doc *doc_new_text(struct slice text);
+MUSTCHECK struct doc *doc_new_int(int64_t value);
+MUSTCHECK struct doc *doc_new_real(double value);
+MUSTCHECK struct doc *doc_new_bool(bool value);
+MUSTCHECK struct doc *doc_new_null(void);
+MUSTCHECK struct doc *doc_copy(const struct doc *d); /* deep */
+void doc_set(struct doc *object, const char *key, struct doc *child);
+void doc_add(struct doc *array, struct doc *child);
+void doc_set_text(struct doc *object, const char *key, struct slice text);
+void doc_set_int(struct doc *object, const char *key, int64_t value);
+void doc_set_real(struct doc *object, const char *key, double value);
+void doc_set_bool(struct doc *object, const char *key, bool value);
+
+/* One row per allowed member of an object: unknown members, missing required ones, wrong types and sizes are refused
+ * with the member's path in the reason ("ask.model: text of at most 128 bytes expected"). */
+struct doc_rule {
+	const char *key;
+	enum doc_type type;  /* DOC_REAL accepts ints; DOC_NONE: any type */
+	bool required;
+	int64_t min, max;    /* int, real: value; text: bytes; array, object: members.  Both 0: unchecked */
+	bool null_is_absent; /* an explicit null counts as missing */
+};
+MUSTCHECK enum rc doc_check(const struct doc *object, const char *path, const struct doc_rule *rules, size_t count,
+                            struct err *err);
+
+#endif
