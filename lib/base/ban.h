@@ -12,7 +12,7 @@
 
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strtok atoi atol atof system popen tmpnam mktemp
 #ifndef AIRLOCK_MAY_ALLOCATE
-#pragma GCC poison malloc calloc realloc strdup strndup alloca
+#pragma GCC poison malloc calloc realloc strdup strndup
 #endif
 
 #endif

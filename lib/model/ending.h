@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/doc.h"
+#include "base/uuid.h"
 #include "model/message.h"
 #include "model/status.h"
 #include "model/verdict.h"
