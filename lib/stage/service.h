@@ -22,6 +22,7 @@ struct service_program {
 	const char *summary;                    /* one line for --help */
 	const char *arguments;                  /* "screen|inspect|review" or NULL */
 	const struct conf_row *settings;        /* own rows; ended by name NULL; the shared rows are added */
+	const struct conf_row *skeleton_settings; /* stage_main()'s own rows; NULL elsewhere */
 	bool may_fork;                          /* rights */
 	/* Before rights are dropped: read secrets, start helpers.  argument: what follows the options, or NULL. */
 	enum rc (*prepare)(struct service *s, const char *argument, void **self, struct err *err);
@@ -33,6 +34,8 @@ struct service_program {
 };
 int service_main(int argc, char **argv, const struct service_program *p);
 
+/* What was given to service_main(): a skeleton on top of this one embeds it as first member and finds itself again. */
+const struct service_program *service_program(const struct service *s);
 struct loop *service_loop(struct service *s);
 const struct conf *service_conf(struct service *s);
 struct metrics *service_metrics(struct service *s);
