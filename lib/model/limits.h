@@ -8,14 +8,18 @@ enum {
 	LIMIT_OUTPUT_BYTES = 128 * 1024,   /* stdout and stderr together, base64 */
 	LIMIT_FILES_BYTES = 1024 * 1024,   /* collected files together, base64 */
 	LIMIT_VERDICT_BYTES = 64 * 1024,   /* one gate's line */
-	LIMIT_END_BYTES = 8 * 1024,        /* an end, repair, decision or control line without the text it quotes */
+	LIMIT_END_BYTES = 8 * 1024,        /* an end, repair, decision, control or alert line without the text it quotes */
+	LIMIT_INFER_BYTES = LIMIT_ANSWER_BYTES + 16 * 1024, /* INFER's line: the answer, and 16 calls with what they cost */
+	LIMIT_RUN_BYTES = LIMIT_OUTPUT_BYTES + LIMIT_FILES_BYTES + 64 * 1024, /* RUN's line: and 100 tests, names, refused calls */
 	LIMIT_REPAIR_TEXT_BYTES = 16 * 1024, /* error text that goes back to the model */
 	LIMIT_MAC_BYTES = 1024,            /* one line of MACs: eight of 43 base64 bytes with their names */
 	LIMIT_ROUNDS = 4,                  /* attempts of one request: 1 and at most 3 repairs */
 	LIMIT_ENTRIES = 40,                /* lines with their MAC lines: request, 4 x (screen infer inspect run repair), review, hold decisions, end */
 
-	LIMIT_ATTEMPT_BYTES = LIMIT_ANSWER_BYTES + LIMIT_OUTPUT_BYTES + LIMIT_FILES_BYTES + 3 * LIMIT_VERDICT_BYTES +
-	                      LIMIT_REPAIR_TEXT_BYTES + 2 * LIMIT_END_BYTES + 6 * LIMIT_MAC_BYTES + 16 * 1024,
+	/* repair, screen, infer, inspect, run, review, three decisions of a person, each with its MAC line, or an end in place of one */
+	LIMIT_ATTEMPT_LINES = 9,
+	LIMIT_ATTEMPT_BYTES = LIMIT_REPAIR_TEXT_BYTES + LIMIT_END_BYTES + 3 * LIMIT_VERDICT_BYTES + LIMIT_INFER_BYTES +
+	                      LIMIT_RUN_BYTES + 3 * LIMIT_END_BYTES + LIMIT_ATTEMPT_LINES * LIMIT_MAC_BYTES,
 	LIMIT_MESSAGE_BYTES = 4 * 1024 * 1024,              /* max.message.bytes of topics and clients */
 	LIMIT_DEAD_BYTES = LIMIT_MESSAGE_BYTES + 64 * 1024, /* the same bytes plus the headers that say why */
 	LIMIT_KEY_BYTES = 36,              /* Kafka key: a UUID as text */
@@ -35,6 +39,7 @@ enum {
 	LIMIT_COMMIT_METADATA_BYTES = 4000, /* brokers refuse more than 4,096 */
 	LIMIT_CANCELS = 1 << 17,           /* ids a worker remembers as cancelled */
 };
-_Static_assert(LIMIT_REQUEST_BYTES + 2 * LIMIT_ATTEMPT_BYTES <= LIMIT_MESSAGE_BYTES, "a request and two largest attempts fit");
+_Static_assert(1 + LIMIT_ROUNDS * LIMIT_ATTEMPT_LINES <= LIMIT_ENTRIES, "every way that the flow allows can be cut into entries");
+_Static_assert(LIMIT_REQUEST_BYTES + LIMIT_MAC_BYTES + 2 * LIMIT_ATTEMPT_BYTES <= LIMIT_MESSAGE_BYTES, "a request and two largest attempts fit");
 
 #endif

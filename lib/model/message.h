@@ -23,7 +23,11 @@
 #include "model/flow.h"
 #include "model/limits.h"
 
-enum { MESSAGE_VERSION = 1 };
+enum {
+	MESSAGE_VERSION = 1,
+	MESSAGE_MAC_TEXT_BYTES = 44,    /* 32 bytes as padded base64 */
+	MESSAGE_EPOCH_MAX = 1000000000,
+};
 
 enum kind {
 	KIND_REQUEST,
@@ -42,7 +46,7 @@ enum kind {
 const char *kind_name(enum kind k);
 
 struct entry {
-	enum kind kind;
+	enum kind kind;       /* KIND_COUNT: a word that only a newer version knows; lineage_check() never lets it pass */
 	int version;
 	struct slice line;    /* content without newline; borrowed from message.bytes */
 	struct slice mac;     /* MAC line without newline */
@@ -56,16 +60,18 @@ struct message {
 	size_t count;
 	struct entry entries[LIMIT_ENTRIES];
 	int attempt;            /* repair entries + 1 */
-	size_t attempt_first;   /* index of the first entry of this attempt (behind the last repair; 1 if none) */
+	size_t attempt_first;   /* index of the first entry of this attempt (behind the last repair; 1 if none); may equal count */
 };
 
 /* Cut bytes into entries.  RC_NEVER with "message_*" and the line number.  Checks the shape of the way: kinds in an order
  * that the flow allows, the signer that may write that kind, sizes, at most LIMIT_ROUNDS attempts.  No JSON is parsed beyond kind and v. */
 MUSTCHECK enum rc message_read(struct slice bytes, struct message *out, struct err *err);
 
-/* The last entry of that kind within this attempt; NULL if none. */
+/* The last entry of that kind within this attempt (the request itself and the repair that opened it are before it); NULL if none. */
 const struct entry *message_find(const struct message *m, enum kind k);
 const struct entry *message_last(const struct message *m);
+/* The MAC that e's MAC line holds for checker, as base64; false if none. */
+bool message_mac_for(const struct entry *e, enum program checker, struct slice *mac);
 
 /* Begin a line: `{"kind":"screen","v":1` (no comma); the writer goes on with `,"x":...` and ends with '}'. */
 MUSTCHECK enum rc message_line_begin(struct buf *line, enum kind k);
