@@ -40,7 +40,8 @@ int64_t doc_get_int(const struct doc *object, const char *key, int64_t fallback)
 double doc_get_real(const struct doc *object, const char *key, double fallback);
 bool doc_get_bool(const struct doc *object, const char *key, bool fallback);
 
-/* Writing.  doc_set/doc_add take the child (also on failure); a text that is not UTF-8 becomes U+FFFD where it fails. */
+/* Writing.  doc_set/doc_add take the child (also on failure); a text that is not UTF-8 becomes U+FFFD where it fails,
+ * and so does a NUL in it, because doc_read() refuses both.  A number that is not finite becomes null. */
 MUSTCHECK struct doc *doc_new_object(void);
 MUSTCHECK struct doc *doc_new_array(void);
 MUSTCHECK struct doc *doc_new_text(struct slice text);

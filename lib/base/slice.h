@@ -29,6 +29,11 @@ bool slice_starts(struct slice a, const char *prefix);
 bool slice_cut(struct slice *rest, char by, struct slice *part);
 struct slice slice_trim(struct slice a); /* without ASCII white space at both ends */
 bool slice_is_utf8(struct slice a);      /* RFC 3629: no surrogates, nothing above U+10FFFF, shortest form */
+/* One step through text that may not be UTF-8.  > 0: bytes of the character that a begins with.  < 0: minus the bytes
+ * that one U+FFFD replaces (Unicode 3.9, maximal subpart).  0: a is empty. */
+int slice_utf8_step(struct slice a);
+/* Bytes from the start of a that are printable ASCII but neither '"' nor '\\': what JSON writes as it is. */
+size_t slice_plain_run(struct slice a);
 
 /* Whole slice, decimal, no sign but '-', no white space, in [min, max]; *out untouched on failure. */
 MUSTCHECK enum rc slice_int(struct slice a, int64_t min, int64_t max, int64_t *out);

@@ -1,0 +1,565 @@
+/*
+ * What exists: struct doc, which is jansson's json_t under another name, so that no other file knows jansson.
+ * Who owns it: as doc.h says; jansson counts references, and one doc_free() gives back what one doc_read() or
+ * doc_new_*() gave.
+ * What never happens here: jansson parsing bytes whose size and depth were not checked before; foreign content in a
+ * reason (jansson quotes what it stumbled over, we keep line and column alone); a failed allocation (mem).
+ */
+#include "base/doc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum { READ_BYTES = 65536, MUCH_BYTES = 256 * 1024 * 1024, TEXT_FLAGS = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17) };
+
+static json_t *json_of(const struct doc *d)
+{
+	return (json_t *)d;
+}
+
+static struct doc *doc_of(json_t *j)
+{
+	assert(j != NULL); /* jansson gives NULL for what we check before, and for lack of memory, which mem ends */
+	return (struct doc *)j;
+}
+
+static void *jansson_new(size_t bytes)
+{
+	return mem_resize(NULL, bytes);
+}
+
+/* Before main(): jansson wants both set before its first use, and seeding reads /dev/urandom, which a jail has not. */
+static __attribute__((constructor)) void doc_start(void)
+{
+	json_set_alloc_funcs(jansson_new, mem_free);
+	json_object_seed(0);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+static enum rc fail_at(struct err *err, const char *code, struct slice text, const char *at, const char *what)
+{
+	long line = 1;
+	const char *start = text.ptr;
+
+	for (const char *p = text.ptr; p < at; p++) {
+		if (*p == '\n') {
+			line++;
+			start = p + 1;
+		}
+	}
+	return err_set(err, RC_NEVER, code, "line %ld column %ld: %s", line, (long)(at - start) + 1, what);
+}
+
+/* Behind the string that begins at p (its opening quote).  NULL, with *bad set, at an escaped NUL. */
+static const char *skip_string(const char *p, const char *end, const char **bad)
+{
+	for (p++; p < end && *p != '"'; p++) {
+		p += slice_plain_run(slice_of(p, (size_t)(end - p)));
+		if (p == end || *p == '"')
+			break;
+		if (*p != '\\')
+			continue;
+		if (end - p >= 6 && memcmp(p, "\\u0000", 6) == 0) {
+			*bad = p;
+			return NULL;
+		}
+		p++;
+	}
+	return p < end ? p + 1 : end;
+}
+
+/* What jansson would do only with its own far larger limits, or after it has built half a tree. */
+static enum rc scan(struct slice text, struct err *err)
+{
+	const char *p = text.ptr;
+	const char *end = text.ptr + text.len;
+	const char *bad = NULL;
+	int depth = 0;
+
+	while (p < end) {
+		switch (*p) {
+		case '"':
+			p = skip_string(p, end, &bad);
+			if (p == NULL)
+				return fail_at(err, "json_nul", text, bad, "text may not hold NUL");
+			continue;
+		case '{':
+		case '[':
+			if (++depth > DOC_DEPTH)
+				return fail_at(err, "json_too_deep", text, p, "nested too deep");
+			break;
+		case '}':
+		case ']':
+			depth--;
+			break;
+		case '\0':
+			return fail_at(err, "json_nul", text, p, "NUL byte");
+		default:
+			break;
+		}
+		p++;
+	}
+	return RC_OK;
+}
+
+static enum rc fail_jansson(struct err *err, const json_error_t *e)
+{
+	const char *code = "json_syntax";
+	const char *what = "not JSON";
+
+	switch (json_error_code(e)) {
+	case json_error_duplicate_key:
+		code = "json_duplicate_key";
+		what = "the same key twice in one object";
+		break;
+	case json_error_invalid_utf8:
+		code = "json_utf8";
+		what = "not UTF-8";
+		break;
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		code = "json_nul";
+		what = "text may not hold NUL";
+		break;
+	case json_error_numeric_overflow:
+		code = "json_number";
+		what = "a number beyond 64 bits or not finite";
+		break;
+	case json_error_premature_end_of_input:
+		what = "ends too early";
+		break;
+	case json_error_end_of_input_expected:
+		what = "something stands behind the document";
+		break;
+	default:
+		break;
+	}
+	return err_set(err, RC_NEVER, code, "line %d column %d: %s", e->line, e->column, what);
+}
+
+enum rc doc_read(struct slice text, size_t max_bytes, struct doc **out, struct err *err)
+{
+	json_error_t e;
+	json_t *j;
+	enum rc rc;
+
+	if (text.len > max_bytes)
+		return err_set(err, RC_NEVER, "json_too_big", "%zu bytes where at most %zu are allowed", text.len, max_bytes);
+	if (text.len == 0)
+		return err_set(err, RC_NEVER, "json_syntax", "line 1 column 1: nothing there");
+	rc = scan(text, err);
+	if (rc != RC_OK)
+		return rc;
+	j = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+	if (j == NULL)
+		return fail_jansson(err, &e);
+	*out = doc_of(j);
+	return RC_OK;
+}
+
+static enum rc read_all(int fd, const char *path, struct buf *text, struct err *err)
+{
+	for (;;) {
+		size_t left = text->max - text->len;
+		size_t want = left < READ_BYTES ? left : READ_BYTES;
+		char *room;
+		ssize_t n;
+
+		if (want == 0)
+			return err_set(err, RC_NEVER, "json_too_big", "%s: more than the %zu bytes allowed", path, text->max - 1);
+		room = buf_room(text, want);
+		assert(room != NULL);
+		n = read(fd, room, want);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(err, RC_NEVER, "file_unreadable", "%s: %s", path, strerror(errno));
+		if (n == 0)
+			return RC_OK;
+		buf_grew(text, (size_t)n);
+	}
+}
+
+enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, struct err *err)
+{
+	/* one byte more than allowed: that is how a file too big shows, also one that grows while it is read */
+	AUTO_BUF struct buf text = BUF_INIT(max_bytes < MUCH_BYTES ? max_bytes + 1 : MUCH_BYTES);
+	struct stat st;
+	enum rc rc;
+	int fd;
+
+	/* O_NONBLOCK: a FIFO in place of the file must not hang the start */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(err, RC_NEVER, "file_unreadable", "%s: %s", path, strerror(errno));
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		rc = err_set(err, RC_NEVER, "file_unreadable", "%s: not a regular file", path);
+	else
+		rc = read_all(fd, path, &text, err);
+	(void)close(fd); /* only read from */
+	if (rc != RC_OK)
+		return rc;
+	rc = doc_read(buf_slice(&text), max_bytes, out, err);
+	if (rc != RC_OK)
+		err_prefix(err, "%s", path);
+	return rc;
+}
+
+/* ---- writing to bytes ------------------------------------------------------------------------------------------ */
+
+static int add_dumped(const char *bytes, size_t n, void *buf)
+{
+	return buf_add(buf, bytes, n) == RC_OK ? 0 : -1;
+}
+
+static enum rc dump(const struct doc *d, size_t flags, struct buf *out)
+{
+	size_t before = out->len;
+
+	if (d != NULL && json_dump_callback(json_of(d), add_dumped, out, flags) == 0)
+		return RC_OK;
+	buf_cut(out, before);
+	return RC_NEVER;
+}
+
+enum rc doc_write(const struct doc *d, struct buf *out)
+{
+	return dump(d, TEXT_FLAGS | JSON_COMPACT, out);
+}
+
+enum rc doc_write_pretty(const struct doc *d, struct buf *out)
+{
+	return dump(d, TEXT_FLAGS | JSON_INDENT(2), out);
+}
+
+void doc_free(struct doc *d)
+{
+	json_decref(json_of(d));
+}
+
+/* ---- looking --------------------------------------------------------------------------------------------------- */
+
+enum doc_type doc_type(const struct doc *d)
+{
+	if (d == NULL)
+		return DOC_NONE;
+	switch (json_typeof(json_of(d))) {
+	case JSON_OBJECT:
+		return DOC_OBJECT;
+	case JSON_ARRAY:
+		return DOC_ARRAY;
+	case JSON_STRING:
+		return DOC_TEXT;
+	case JSON_INTEGER:
+		return DOC_INT;
+	case JSON_REAL:
+		return DOC_REAL;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return DOC_BOOL;
+	case JSON_NULL:
+		return DOC_NULL;
+	}
+	return DOC_NONE;
+}
+
+const struct doc *doc_get(const struct doc *object, const char *key)
+{
+	return (const struct doc *)json_object_get(json_of(object), key);
+}
+
+size_t doc_count(const struct doc *array_or_object)
+{
+	const json_t *j = json_of(array_or_object);
+
+	return json_is_object(j) ? json_object_size(j) : json_array_size(j);
+}
+
+const struct doc *doc_at(const struct doc *array, size_t index)
+{
+	return (const struct doc *)json_array_get(json_of(array), index);
+}
+
+bool doc_member(const struct doc *object, size_t index, const char **key, const struct doc **value)
+{
+	json_t *j = json_of(object);
+	void *at = json_object_iter(j);
+
+	for (; at != NULL && index > 0; index--)
+		at = json_object_iter_next(j, at);
+	if (at == NULL)
+		return false;
+	*key = json_object_iter_key(at);
+	*value = (const struct doc *)json_object_iter_value(at);
+	return true;
+}
+
+struct slice doc_text(const struct doc *d)
+{
+	if (!json_is_string(json_of(d)))
+		return SLICE_EMPTY;
+	return slice_of(json_string_value(json_of(d)), json_string_length(json_of(d)));
+}
+
+bool doc_int(const struct doc *d, int64_t *out)
+{
+	if (!json_is_integer(json_of(d)))
+		return false;
+	*out = json_integer_value(json_of(d));
+	return true;
+}
+
+bool doc_real(const struct doc *d, double *out)
+{
+	if (!json_is_number(json_of(d)))
+		return false;
+	*out = json_number_value(json_of(d));
+	return true;
+}
+
+bool doc_bool(const struct doc *d, bool *out)
+{
+	if (!json_is_boolean(json_of(d)))
+		return false;
+	*out = json_is_true(json_of(d));
+	return true;
+}
+
+struct slice doc_get_text(const struct doc *object, const char *key)
+{
+	return doc_text(doc_get(object, key));
+}
+
+int64_t doc_get_int(const struct doc *object, const char *key, int64_t fallback)
+{
+	(void)doc_int(doc_get(object, key), &fallback); /* not there: the fallback stays */
+	return fallback;
+}
+
+double doc_get_real(const struct doc *object, const char *key, double fallback)
+{
+	(void)doc_real(doc_get(object, key), &fallback); /* not there: the fallback stays */
+	return fallback;
+}
+
+bool doc_get_bool(const struct doc *object, const char *key, bool fallback)
+{
+	(void)doc_bool(doc_get(object, key), &fallback); /* not there: the fallback stays */
+	return fallback;
+}
+
+/* ---- making ---------------------------------------------------------------------------------------------------- */
+
+struct doc *doc_new_object(void)
+{
+	return doc_of(json_object());
+}
+
+struct doc *doc_new_array(void)
+{
+	return doc_of(json_array());
+}
+
+/* Text with U+FFFD in place of what is not UTF-8, and of NUL. */
+static void repair(struct slice text, struct buf *out)
+{
+	while (text.len > 0) {
+		int step = slice_utf8_step(text);
+		size_t n = (size_t)(step < 0 ? -step : step);
+		enum rc rc;
+
+		if (step < 0 || text.ptr[0] == '\0')
+			rc = buf_add(out, "\xEF\xBF\xBD", 3);
+		else
+			rc = buf_add(out, text.ptr, n);
+		assert(rc == RC_OK); /* room for three bytes each was promised */
+		(void)rc;
+		text = slice_of(text.ptr + n, text.len - n);
+	}
+}
+
+struct doc *doc_new_text(struct slice text)
+{
+	struct buf good = BUF_INIT(text.len * 3);
+	struct doc *d;
+
+	if (text.len == 0)
+		return doc_of(json_string(""));
+	if (memchr(text.ptr, '\0', text.len) == NULL && slice_is_utf8(text))
+		return doc_of(json_stringn_nocheck(text.ptr, text.len));
+	repair(text, &good);
+	d = doc_of(json_stringn_nocheck(good.data, good.len));
+	buf_release(&good);
+	return d;
+}
+
+struct doc *doc_new_int(int64_t value)
+{
+	return doc_of(json_integer(value));
+}
+
+struct doc *doc_new_real(double value)
+{
+	return isfinite(value) ? doc_of(json_real(value)) : doc_new_null();
+}
+
+struct doc *doc_new_bool(bool value)
+{
+	return doc_of(json_boolean(value));
+}
+
+struct doc *doc_new_null(void)
+{
+	return doc_of(json_null());
+}
+
+struct doc *doc_copy(const struct doc *d)
+{
+	return doc_of(json_deep_copy(json_of(d)));
+}
+
+void doc_set(struct doc *object, const char *key, struct doc *child)
+{
+	struct buf good = BUF_INIT(strlen(key) * 3);
+	int failed;
+
+	assert(json_is_object(json_of(object)) && child != NULL && child != object);
+	if (slice_is_utf8(slice_text(key))) {
+		failed = json_object_set_new_nocheck(json_of(object), key, json_of(child));
+	} else {
+		repair(slice_text(key), &good);
+		failed = json_object_set_new_nocheck(json_of(object), good.data, json_of(child));
+		buf_release(&good);
+	}
+	assert(failed == 0);
+	(void)failed;
+}
+
+void doc_add(struct doc *array, struct doc *child)
+{
+	int failed;
+
+	assert(json_is_array(json_of(array)) && child != NULL && child != array);
+	failed = json_array_append_new(json_of(array), json_of(child));
+	assert(failed == 0);
+	(void)failed;
+}
+
+void doc_set_text(struct doc *object, const char *key, struct slice text)
+{
+	doc_set(object, key, doc_new_text(text));
+}
+
+void doc_set_int(struct doc *object, const char *key, int64_t value)
+{
+	doc_set(object, key, doc_new_int(value));
+}
+
+void doc_set_real(struct doc *object, const char *key, double value)
+{
+	doc_set(object, key, doc_new_real(value));
+}
+
+void doc_set_bool(struct doc *object, const char *key, bool value)
+{
+	doc_set(object, key, doc_new_bool(value));
+}
+
+/* ---- checking -------------------------------------------------------------------------------------------------- */
+
+static const char *type_words(enum doc_type type)
+{
+	static const char *const words[] = { "a value",  "null", "true or false", "a whole number",
+		                             "a number", "text", "an array",      "an object" };
+
+	return words[type];
+}
+
+static enum rc fail_rule(struct err *err, const char *path, const struct doc_rule *r)
+{
+	const char *code = "json_shape";
+	const char *dot = path[0] != '\0' ? "." : "";
+	const char *what = type_words(r->type);
+	long long min = r->min;
+	long long max = r->max;
+
+	if (min == 0 && max == 0)
+		return err_set(err, RC_NEVER, code, "%s%s%s: %s expected", path, dot, r->key, what);
+	switch (r->type) {
+	case DOC_TEXT:
+		if (min == 0)
+			return err_set(err, RC_NEVER, code, "%s%s%s: text of at most %lld bytes expected", path, dot, r->key, max);
+		return err_set(err, RC_NEVER, code, "%s%s%s: text of %lld to %lld bytes expected", path, dot, r->key, min, max);
+	case DOC_ARRAY:
+	case DOC_OBJECT:
+		return err_set(err, RC_NEVER, code, "%s%s%s: %s of %lld to %lld members expected", path, dot, r->key, what, min,
+		               max);
+	default:
+		return err_set(err, RC_NEVER, code, "%s%s%s: %s from %lld to %lld expected", path, dot, r->key, what, min, max);
+	}
+}
+
+static bool fits(const struct doc *d, const struct doc_rule *r)
+{
+	enum doc_type type = doc_type(d);
+	bool bounded = r->min != 0 || r->max != 0;
+	int64_t size;
+	double real;
+
+	if (r->type != DOC_NONE && type != r->type && !(r->type == DOC_REAL && type == DOC_INT))
+		return false;
+	if (!bounded || r->type == DOC_NONE || r->type == DOC_NULL || r->type == DOC_BOOL)
+		return true;
+	if (r->type == DOC_REAL)
+		return doc_real(d, &real) && real >= (double)r->min && real <= (double)r->max;
+	if (r->type == DOC_TEXT)
+		size = (int64_t)doc_text(d).len;
+	else if (r->type != DOC_INT)
+		size = (int64_t)doc_count(d);
+	else if (!doc_int(d, &size))
+		return false;
+	return size >= r->min && size <= r->max;
+}
+
+static const struct doc_rule *find_rule(const struct doc_rule *rules, size_t count, const char *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(rules[i].key, key) == 0)
+			return &rules[i];
+	return NULL;
+}
+
+enum rc doc_check(const struct doc *object, const char *path, const struct doc_rule *rules, size_t count,
+                  struct err *err)
+{
+	json_t *j = json_of(object);
+
+	if (!json_is_object(j))
+		return err_set(err, RC_NEVER, "json_shape", "%s: an object expected", path[0] != '\0' ? path : "document");
+	for (void *at = json_object_iter(j); at != NULL; at = json_object_iter_next(j, at)) {
+		if (find_rule(rules, count, json_object_iter_key(at)) == NULL)
+			return err_set(err, RC_NEVER, "json_shape", "%s%s%.64s: no such member", path, path[0] != '\0' ? "." : "",
+			               json_object_iter_key(at));
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct doc *d = doc_get(object, rules[i].key);
+
+		if (d == NULL || (rules[i].null_is_absent && doc_type(d) == DOC_NULL)) {
+			if (rules[i].required)
+				return err_set(err, RC_NEVER, "json_shape", "%s%s%s: missing", path, path[0] != '\0' ? "." : "",
+				               rules[i].key);
+			continue;
+		}
+		if (!fits(d, &rules[i]))
+			return fail_rule(err, path, &rules[i]);
+	}
+	return RC_OK;
+}
