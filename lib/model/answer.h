@@ -19,6 +19,7 @@ struct call {              /* one try at an upstream */
 	struct slice code;     /* "ok", "rate_limited", "timeout", ... */
 	int64_t ms, input_tokens, output_tokens, cost_micro_usd;
 };
+enum { ANSWER_CALLS = 16 };
 struct answer {
 	struct doc *doc;       /* owns the slices after answer_read() */
 	int attempt;
@@ -27,7 +28,7 @@ struct answer {
 	int64_t input_tokens, output_tokens, cost_micro_usd;
 	struct sha256 prompt_sha256; /* the request body that was sent */
 	size_t call_count;
-	struct call calls[16];
+	struct call calls[ANSWER_CALLS];
 	struct slice text;     /* the whole answer, UTF-8 */
 };
 MUSTCHECK enum rc answer_read(struct slice line, struct answer *out, struct err *err);
@@ -35,7 +36,7 @@ MUSTCHECK enum rc answer_write(const struct answer *a, struct buf *out, struct e
 void answer_release(struct answer *a);
 
 /* Code blocks of a text (CommonMark fenced blocks, ``` and ~~~, nested in lists too); offsets into text.  An unclosed fence ends at
- * the end of text.  Returns the count, at most max; *more tells that there were more. */
+ * the end of text; empty ones are left out.  Returns the count, at most max; *more tells that there were more. */
 struct block { size_t offset, len; struct slice language; /* first word of the info string, as written */ };
 size_t answer_blocks(struct slice text, struct block *out, size_t max, bool *more);
 

@@ -11,7 +11,7 @@
 
 /* A request ends without a gate's decision.  Written by any step, or by the gateway as a whole message (with id and tenant).
  * {"kind":"end","v":1,"id":"..","tenant":"..","by":"infer","attempt":1,"at_ms":..,"status":"failed","code":"model_error","message":"..",
- *  "calls":[...]}  calls: as in answer.h, the cost so far. */
+ *  "input_tokens":..,"output_tokens":..,"cost_micro_usd":..}  the last three: left out when 0. */
 struct end {
 	struct doc *doc;
 	struct slice id_text, tenant;
@@ -20,7 +20,7 @@ struct end {
 	int64_t at_ms;
 	enum status status;   /* FAILED, EXPIRED, CANCELLED, DELETED */
 	struct slice code;    /* model_error, gate_unavailable, deadline, cancelled_by_client, ... */
-	struct slice message;
+	struct slice message; /* one line for the client; foreign text is fine: it is cut to 512 bytes and cleaned */
 	int64_t input_tokens, output_tokens, cost_micro_usd; /* spent in this step before it ended */
 };
 MUSTCHECK enum rc end_read(struct slice line, struct end *out, struct err *err);

@@ -1,6 +1,16 @@
 /*
  * outcome: the line of RUN: how the program ended, with the kernel's evidence.  Schema: run.json.
  * Program output and files are foreign bytes: base64 with their length.
+ *
+ * {"kind":"run","v":1,"attempt":1,"at_ms":..,"language":"python","isolation":"native exec","program_sha256":"<hex>","verdict":"ok",
+ *  "detail":"..","exit_code":0,"signal":0,"wall_ms":..,"cpu_ms":..,"compile_ms":..,"peak_memory_bytes":..,"oom_kills":..,"pids_peak":..,
+ *  "leftovers_killed":..,"stdout":{"bytes":5,"truncated":false,"base64":".."},"stderr":{..},
+ *  "files":[{"name":"plot.png","bytes":..,"sha256":"<hex>","base64":".."}],"refused_files":[{"name":"..","why":"too_big"}],
+ *  "refused_calls":[{"name":"socket","count":1,"argument":".."}],"tests":[{"name":"..","passed":true,"verdict":"ok","wall_ms":..}],
+ *  "tests_passed":1}        lists and texts that are empty are left out
+ *
+ * Foreign text (detail, argument, refused_file) may be any bytes: the writer cuts and cleans it.  Names of files must be relative
+ * paths in UTF-8 (a file with another name is a refused one).
  */
 #ifndef AIRLOCK_OUTCOME_H
 #define AIRLOCK_OUTCOME_H
@@ -35,6 +45,7 @@ struct output {            /* stdout or stderr */
 	bool truncated;        /* head and tail kept, a line between says how much is left out */
 	struct slice base64;   /* as it travels */
 };
+enum { OUTCOME_CALLS = 32 };
 struct refused_call { struct slice name; int64_t count; struct slice argument; };
 struct out_file { struct slice name; int64_t bytes; struct sha256 sha256; struct slice base64; };
 struct refused_file { struct slice name, why; };
@@ -45,7 +56,7 @@ struct outcome {
 	int attempt;
 	int64_t at_ms;
 	struct slice language, isolation; /* isolation: "native exec", "native warm", "oci runsc" */
-	struct sha256 program_sha256;     /* what ran; equals one that INSPECT named */
+	struct sha256 program_sha256;     /* what ran; equals one that INSPECT named; all zero only for RUN_NO_PROGRAM, RUN_INTERNAL */
 	enum run_verdict verdict;
 	struct slice detail;   /* one line: which limit, which call, compiler's first line */
 	int64_t exit_code;     /* -1: none */
@@ -53,12 +64,13 @@ struct outcome {
 	int64_t wall_ms, cpu_ms, compile_ms, peak_memory_bytes, oom_kills, pids_peak, leftovers_killed;
 	struct output out, err_out;
 	size_t refused_call_count, file_count, refused_file_count, test_count;
-	struct refused_call refused_calls[32];
+	struct refused_call refused_calls[OUTCOME_CALLS];
 	struct out_file files[LIMIT_FILES];
 	struct refused_file refused_files[LIMIT_FILES];
 	struct test_outcome tests[LIMIT_TESTS];
 	int64_t tests_passed;
 };
+bool outcome_has_program(const struct outcome *o); /* is program_sha256 there? */
 MUSTCHECK enum rc outcome_read(struct slice line, struct outcome *out, struct err *err);
 MUSTCHECK enum rc outcome_write(const struct outcome *o, struct buf *out, struct err *err);
 void outcome_release(struct outcome *o);

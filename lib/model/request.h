@@ -6,6 +6,8 @@
  *  "max_output_tokens":1024,"temperature":0.2,"program":"...","stdin":"...","tests":[...],"inputs":[...],
  *  "outputs":["plot.png"],"limits":{...},"rounds":1,"budget":{...},"custom_id":"...","group":"...","sample":0,
  *  "end_user":"...","traceparent":"...","metadata":{...}}
+ * tests: {"name":"..","type":"code","code":".."} or {"type":"io","input":"..","expected":"..","compare":"exact|whitespace|float"}, each with
+ * "wall_ms"; inputs: {"name":"data.csv","base64":".."}.  A member that is empty or 0 is left out.
  * Own program: "program" is there and "input" is not; INFER is passed without a line.  execute false: RUN is.
  */
 #ifndef AIRLOCK_REQUEST_H
@@ -34,7 +36,7 @@ struct named_bytes {
 struct run_limits {            /* 0: the runtime's default */
 	int64_t wall_ms, cpu_ms, memory_bytes, pids, disk_bytes, output_bytes, file_bytes;
 };
-struct budget {                /* what the gateway reserved; INFER must stay below */
+struct budget {                /* what the gateway reserved for all attempts; INFER must stay below.  0: no ceiling of that kind */
 	int64_t input_tokens, output_tokens, cost_micro_usd;
 };
 
@@ -69,13 +71,5 @@ MUSTCHECK enum rc request_read(struct slice line, struct request *out, struct er
 void request_release(struct request *r);
 /* The fields but doc -> a line without newline.  What it writes, request_read() accepts, or RC_NEVER. */
 MUSTCHECK enum rc request_write(const struct request *r, struct buf *out, struct err *err);
-
-/* Only id, tenant, lane, deadline, without building a document: for hot paths that just route.  Same strictness on these. */
-struct request_head {
-	struct uuid id;
-	struct slice id_text, tenant;
-	enum lane lane;
-	int64_t created_ms, deadline_ms;
-};
 
 #endif

@@ -19,8 +19,8 @@ enum decision { DECISION_ALLOW, DECISION_REFUSE, DECISION_HOLD, DECISION_COUNT }
 const char *decision_name(enum decision d); /* "allow", "refuse", "hold": for log, JSON and SQL */
 bool decision_read(struct slice name, enum decision *out);
 
-struct part {             /* bytes that were judged, whole and unchanged */
-	struct slice name;    /* instructions input program tests stdin input:<file> repair | answer | stdout stderr file:<name> error */
+struct part {             /* bytes that were judged, whole and unchanged; names and bytes: model/parts.h */
+	struct slice name;
 	int64_t bytes;
 	struct sha256 sha256; /* over the decoded bytes */
 };
@@ -36,6 +36,7 @@ struct vote {
 	double score;          /* 0..1 */
 	struct slice detail;   /* rule id, "timeout", ...: never content */
 };
+enum { VERDICT_SCORES = 32 };
 struct score { struct slice category; double value; };
 
 struct verdict {
@@ -53,7 +54,7 @@ struct verdict {
 	size_t part_count, program_count, score_count, vote_count;
 	struct part parts[LIMIT_PARTS];
 	struct program_ref programs[LIMIT_PROGRAMS];
-	struct score scores[32];
+	struct score scores[VERDICT_SCORES];
 	struct vote votes[LIMIT_VOTES];
 };
 MUSTCHECK enum rc verdict_read(struct slice line, struct verdict *out, struct err *err);
