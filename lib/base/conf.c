@@ -1,0 +1,675 @@
+/*
+ * What exists: one setting per row of the program's tables, one pair per line under a "x.*" row, and the names seen in
+ * the file (only while it is read).
+ * Who owns it: struct conf, all of it; rows are borrowed from the program's tables, which are constants.
+ * What never happens here: a value that was not checked against its row; a secret in a reason or in the manual; a name
+ * that we ought to know and quietly ignore.
+ */
+#include "base/conf.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum { FILE_BYTES = 256 * 1024, LINES_MAX = 4096, NAME_BYTES = 96, VALUE_BYTES = 8192 };
+enum source { FROM_DEFAULT, FROM_FILE, FROM_ENV };
+
+struct setting {
+	const struct conf_row *row;
+	char *text;
+	int64_t number;
+	double real;
+	enum source from;
+};
+
+struct pair {
+	const struct conf_row *row;
+	char *key; /* without the row's prefix */
+	char *value;
+};
+
+struct conf {
+	struct setting *settings;
+	size_t count;
+	struct pair *pairs;
+	size_t pair_count;
+};
+
+static const char *const type_names[] = { "text", "secret", "path", "number", "real",
+	                                  "yes/no", "duration", "size", "any" };
+static const char *const source_names[] = { "default", "file", "environment" };
+
+/* ---- one value ------------------------------------------------------------------------------------------------- */
+
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+/* Number and unit; a unit of "" makes the bare number valid. */
+static bool read_with_unit(struct slice text, const struct unit *units, size_t count, int64_t *out)
+{
+	size_t digits = 0;
+	struct slice unit;
+	int64_t n;
+
+	while (digits < text.len && text.ptr[digits] >= '0' && text.ptr[digits] <= '9')
+		digits++;
+	if (slice_int(slice_of(text.ptr, digits), 0, INT64_MAX, &n) != RC_OK)
+		return false;
+	unit = slice_trim(slice_of(text.ptr + digits, text.len - digits));
+	for (size_t i = 0; i < count; i++)
+		if (slice_is(unit, units[i].name))
+			return !__builtin_mul_overflow(n, units[i].factor, out);
+	return false;
+}
+
+static bool read_duration(struct slice text, int64_t *out)
+{
+	static const struct unit units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+
+	return read_with_unit(text, units, COUNT_OF(units), out);
+}
+
+static bool read_size(struct slice text, int64_t *out)
+{
+	static const struct unit units[] = { { "", 1 }, { "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 } };
+
+	return read_with_unit(text, units, COUNT_OF(units), out);
+}
+
+static bool read_bool(struct slice text, int64_t *out)
+{
+	static const char *const words[] = { "false", "true", "no", "yes", "off", "on", "0", "1" };
+
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		if (slice_is(text, words[i])) {
+			*out = (int64_t)(i & 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool in_bounds(const struct conf_row *row, double value)
+{
+	return (row->min == 0 && row->max == 0) || (value >= (double)row->min && value <= (double)row->max);
+}
+
+/* What the row wants, for people. */
+static void describe(const struct conf_row *row, char *out, size_t out_bytes)
+{
+	static const char *const words[] = { "text", "text", "a path", "a whole number", "a number", "yes or no",
+		                             "a duration with its unit (ms, s, m, h or d)",
+		                             "a size in bytes, KiB, MiB or GiB", "any text" };
+	const char *unit = row->type == CONF_MS ? " ms" : row->type == CONF_BYTES ? " bytes" : "";
+	bool bounded = (row->min != 0 || row->max != 0) && row->type >= CONF_INT && row->type != CONF_BOOL;
+
+	if (bounded)
+		(void)snprintf(out, out_bytes, "%s from %lld to %lld%s", words[row->type], (long long)row->min,
+		               (long long)row->max, unit); /* 160 bytes hold every row */
+	else
+		(void)snprintf(out, out_bytes, "%s", words[row->type]); /* as above */
+}
+
+static enum rc fail_value(const struct conf_row *row, struct slice text, struct err *err)
+{
+	char wanted[160];
+
+	describe(row, wanted, sizeof(wanted));
+	if (row->type == CONF_SECRET)
+		return err_set(err, RC_NEVER, "setting_value", "%s: %s expected", row->name, wanted);
+	return err_set(err, RC_NEVER, "setting_value", "%s: %s expected, not \"%.*s\"", row->name, wanted,
+	               (int)(text.len < 80 ? text.len : 80), text.len > 0 ? text.ptr : "");
+}
+
+/* Check text against the row and keep it. */
+static enum rc set(struct setting *s, struct slice text, enum source from, struct err *err)
+{
+	const struct conf_row *row = s->row;
+	int64_t number = 0;
+	double real = 0;
+	bool good = true;
+
+	if (text.len > VALUE_BYTES)
+		return err_set(err, RC_NEVER, "setting_value", "%s: longer than %d bytes", row->name, VALUE_BYTES);
+	if (text.len == 0) {
+		if (row->fallback == NULL || row->fallback[0] != '\0')
+			return err_set(err, RC_NEVER, "setting_value", "%s: may not be empty", row->name);
+	} else if (row->type == CONF_INT) {
+		good = slice_int(text, INT64_MIN, INT64_MAX, &number) == RC_OK && in_bounds(row, (double)number);
+	} else if (row->type == CONF_REAL) {
+		good = slice_real(text, &real) == RC_OK && in_bounds(row, real);
+	} else if (row->type == CONF_BOOL) {
+		good = read_bool(text, &number);
+	} else if (row->type == CONF_MS) {
+		good = read_duration(text, &number) && in_bounds(row, (double)number);
+	} else if (row->type == CONF_BYTES) {
+		good = read_size(text, &number) && in_bounds(row, (double)number);
+	}
+	if (!good)
+		return fail_value(row, text, err);
+	mem_free(s->text);
+	s->text = mem_text_n(text.ptr, text.len);
+	s->number = number;
+	s->real = real;
+	s->from = from;
+	return RC_OK;
+}
+
+/* ---- names ----------------------------------------------------------------------------------------------------- */
+
+static struct setting *find(const struct conf *c, struct slice name)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (slice_is(name, c->settings[i].row->name))
+			return &c->settings[i];
+	return NULL;
+}
+
+/* The "x.*" row that name lies below. */
+static const struct conf_row *find_below(const struct conf *c, struct slice name)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		const struct conf_row *row = c->settings[i].row;
+		size_t prefix = strlen(row->name) - 1;
+
+		if (row->type == CONF_ANY_BELOW && name.len > prefix && memcmp(name.ptr, row->name, prefix) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+static struct slice first_part(struct slice name)
+{
+	struct slice part = name;
+
+	(void)slice_cut(&name, '.', &part); /* no dot: the whole name */
+	return part;
+}
+
+static bool is_ours(const struct conf *c, struct slice name)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (slice_equal(first_part(slice_text(c->settings[i].row->name)), first_part(name)))
+			return true;
+	return false;
+}
+
+/* Levenshtein's distance; both at most NAME_BYTES. */
+static size_t distance(struct slice a, struct slice b)
+{
+	size_t row[NAME_BYTES + 1];
+
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.len; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b.len; j++) {
+			size_t best = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[b.len];
+}
+
+static enum rc fail_name(const struct conf *c, struct slice name, struct err *err)
+{
+	const char *nearest = NULL;
+	size_t best = name.len / 4 + 2;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const char *other = c->settings[i].row->name;
+		size_t d = strlen(other) <= NAME_BYTES ? distance(name, slice_text(other)) : best;
+
+		if (d < best) {
+			best = d;
+			nearest = other;
+		}
+	}
+	if (nearest != NULL)
+		return err_set(err, RC_NEVER, "setting_name", "%.*s is not a setting of %s; did you mean %s?", (int)name.len,
+		               name.ptr, program_invocation_short_name, nearest);
+	return err_set(err, RC_NEVER, "setting_name", "%.*s is not a setting of %s; --settings lists them", (int)name.len,
+	               name.ptr, program_invocation_short_name);
+}
+
+/* ---- the file -------------------------------------------------------------------------------------------------- */
+
+static bool is_name(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+		      c == '-'))
+			return false;
+	}
+	return name.len > 0 && name.len <= NAME_BYTES;
+}
+
+static void add_pair(struct conf *c, const struct conf_row *row, struct slice name, struct slice value)
+{
+	size_t prefix = strlen(row->name) - 1;
+
+	c->pairs = mem_resize(c->pairs, (c->pair_count + 1) * sizeof(*c->pairs));
+	c->pairs[c->pair_count++] = (struct pair){ row, mem_text_n(name.ptr + prefix, name.len - prefix),
+		                                   mem_text_n(value.ptr, value.len) };
+}
+
+struct seen {
+	struct slice names[LINES_MAX]; /* borrowed from the file's bytes */
+	long lines[LINES_MAX];
+	size_t count;
+};
+
+static enum rc take_line(struct conf *c, struct slice line, long number, struct seen *seen, struct err *err)
+{
+	const struct conf_row *below;
+	struct setting *s;
+	struct slice name;
+	struct slice value;
+
+	line = slice_trim(line);
+	if (line.len == 0 || line.ptr[0] == '#')
+		return RC_OK;
+	if (memchr(line.ptr, '=', line.len) == NULL)
+		return err_set(err, RC_NEVER, "setting_syntax", "a line reads: name = value");
+	value = line;
+	if (!slice_cut(&value, '=', &name) || !is_name(slice_trim(name)))
+		return err_set(err, RC_NEVER, "setting_syntax", "a name holds letters, digits, '.', '-' and '_' only, at most %d",
+		               NAME_BYTES);
+	name = slice_trim(name);
+	value = slice_trim(value);
+	if (memchr(value.ptr, '\0', value.len) != NULL || !slice_is_utf8(value))
+		return err_set(err, RC_NEVER, "setting_syntax", "the value is not UTF-8 text");
+	for (size_t i = 0; i < seen->count; i++)
+		if (slice_equal(seen->names[i], name))
+			return err_set(err, RC_NEVER, "setting_twice", "%.*s stands already in line %ld", (int)name.len, name.ptr,
+			               seen->lines[i]);
+	if (seen->count == LINES_MAX)
+		return err_set(err, RC_NEVER, "setting_syntax", "more than %d settings", LINES_MAX);
+	seen->names[seen->count] = name;
+	seen->lines[seen->count++] = number;
+
+	s = find(c, name);
+	if (s != NULL && s->row->type != CONF_ANY_BELOW)
+		return set(s, value, FROM_FILE, err);
+	below = find_below(c, name);
+	if (below != NULL && value.len > VALUE_BYTES)
+		return err_set(err, RC_NEVER, "setting_value", "longer than %d bytes", VALUE_BYTES);
+	if (below != NULL)
+		add_pair(c, below, name, value);
+	else if (is_ours(c, name))
+		return fail_name(c, name, err);
+	return RC_OK;
+}
+
+static enum rc read_bytes(int fd, struct buf *text, struct err *err)
+{
+	for (;;) {
+		char *room = buf_room(text, 4096);
+		ssize_t n;
+
+		if (room == NULL)
+			return err_set(err, RC_NEVER, "setting_file", "larger than %d bytes", FILE_BYTES);
+		n = read(fd, room, 4096);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(err, RC_NEVER, "setting_file", "%s", strerror(errno));
+		if (n == 0)
+			return RC_OK;
+		buf_grew(text, (size_t)n);
+	}
+}
+
+static enum rc take_file(struct conf *c, const char *path, struct err *err)
+{
+	AUTO_BUF struct buf text = BUF_INIT(FILE_BYTES + 4096);
+	struct seen *seen;
+	struct slice rest;
+	struct slice line;
+	long number = 0;
+	enum rc rc;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(err, RC_NEVER, "setting_file", "settings file %s: %s", path, strerror(errno));
+	rc = read_bytes(fd, &text, err);
+	(void)close(fd); /* only read from */
+	if (rc != RC_OK) {
+		err_prefix(err, "settings file %s", path);
+		return rc;
+	}
+	seen = mem_new(sizeof(*seen));
+	rest = buf_slice(&text);
+	while (rc == RC_OK && slice_cut(&rest, '\n', &line))
+		rc = take_line(c, line, ++number, seen, err);
+	mem_free(seen);
+	if (text.data != NULL)
+		mem_wipe(text.data, text.len); /* secrets stood in it */
+	if (rc != RC_OK)
+		err_prefix(err, "settings file %s, line %ld", path, number);
+	return rc;
+}
+
+/* ---- the environment ------------------------------------------------------------------------------------------- */
+
+static void env_name(const struct conf_row *row, char out[NAME_BYTES + 16])
+{
+	static const char prefix[] = "AIRLOCK_";
+	size_t n = sizeof(prefix) - 1;
+
+	if (row->env != NULL) {
+		(void)snprintf(out, NAME_BYTES + 16, "%s", row->env); /* our own constant */
+		return;
+	}
+	memcpy(out, prefix, n);
+	for (const char *p = row->name; *p != '\0' && n < NAME_BYTES + 15; p++) {
+		if (*p == '.' || *p == '-')
+			out[n++] = '_';
+		else
+			out[n++] = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+	}
+	out[n] = '\0';
+}
+
+static enum rc take_env(struct setting *s, struct err *err)
+{
+	char name[NAME_BYTES + 16];
+	const char *value;
+	enum rc rc;
+
+	if (s->row->type == CONF_ANY_BELOW)
+		return RC_OK;
+	env_name(s->row, name);
+	value = getenv(name);
+	if (value == NULL || value[0] == '\0') /* compose files hand on empty variables for "not given" */
+		return RC_OK;
+	rc = set(s, slice_trim(slice_text(value)), FROM_ENV, err);
+	if (rc != RC_OK)
+		err_prefix(err, "environment variable %s", name);
+	return rc;
+}
+
+/* ---- open, close, values --------------------------------------------------------------------------------------- */
+
+static enum rc take_default(struct setting *s, struct err *err)
+{
+	const char *fallback = s->row->fallback;
+
+	if (s->row->type == CONF_ANY_BELOW || fallback == NULL)
+		return RC_OK;
+	if (set(s, slice_text(fallback), FROM_DEFAULT, err) == RC_OK)
+		return RC_OK;
+	err_prefix(err, "default");
+	return RC_BROKEN;
+}
+
+static enum rc check_set(const struct setting *s, struct err *err)
+{
+	char name[NAME_BYTES + 16];
+
+	if (s->text != NULL || s->row->type == CONF_ANY_BELOW)
+		return RC_OK;
+	env_name(s->row, name);
+	return err_set(err, RC_NEVER, "setting_missing", "%s must be set, in the settings file or as %s (%s)", s->row->name,
+	               name, s->row->meaning);
+}
+
+static struct conf *conf_new(const struct conf_row *const *tables)
+{
+	struct conf *c = mem_new(sizeof(*c));
+	size_t n = 0;
+
+	for (const struct conf_row *const *t = tables; *t != NULL; t++)
+		for (const struct conf_row *row = *t; row->name != NULL; row++)
+			n++;
+	c->settings = mem_new_array(n, sizeof(*c->settings));
+	for (const struct conf_row *const *t = tables; *t != NULL; t++) {
+		for (const struct conf_row *row = *t; row->name != NULL; row++) {
+			assert(find(c, slice_text(row->name)) == NULL); /* two rows of one name: whose value would it be? */
+			c->settings[c->count++].row = row;
+		}
+	}
+	return c;
+}
+
+enum rc conf_open(const struct conf_row *const *tables, const char *path, struct conf **out, struct err *err)
+{
+	struct conf *c = conf_new(tables);
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < c->count; i++)
+		rc = take_default(&c->settings[i], err);
+	if (rc == RC_OK && path != NULL)
+		rc = take_file(c, path, err);
+	for (size_t i = 0; rc == RC_OK && i < c->count; i++)
+		rc = take_env(&c->settings[i], err);
+	for (size_t i = 0; rc == RC_OK && i < c->count; i++)
+		rc = check_set(&c->settings[i], err);
+	if (rc == RC_OK)
+		*out = c;
+	else
+		conf_close(c);
+	return rc;
+}
+
+void conf_close(struct conf *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->count; i++) {
+		char *text = c->settings[i].text;
+
+		if (text != NULL && c->settings[i].row->type == CONF_SECRET)
+			mem_wipe(text, strlen(text));
+		mem_free(text);
+	}
+	for (size_t i = 0; i < c->pair_count; i++) {
+		mem_wipe(c->pairs[i].value, strlen(c->pairs[i].value)); /* kafka.sasl.password is one of these */
+		mem_free(c->pairs[i].key);
+		mem_free(c->pairs[i].value);
+	}
+	mem_free(c->settings);
+	mem_free(c->pairs);
+	mem_free(c);
+}
+
+static const struct setting *must_find(const struct conf *c, const char *name)
+{
+	const struct setting *s = find(c, slice_text(name));
+
+	assert(s != NULL && s->row->type != CONF_ANY_BELOW);
+	return s;
+}
+
+const char *conf_text(const struct conf *c, const char *name)
+{
+	return must_find(c, name)->text;
+}
+
+int64_t conf_int(const struct conf *c, const char *name)
+{
+	const struct setting *s = must_find(c, name);
+
+	assert(s->row->type == CONF_INT || s->row->type == CONF_MS || s->row->type == CONF_BYTES);
+	return s->number;
+}
+
+double conf_real(const struct conf *c, const char *name)
+{
+	const struct setting *s = must_find(c, name);
+
+	assert(s->row->type == CONF_REAL);
+	return s->real;
+}
+
+bool conf_bool(const struct conf *c, const char *name)
+{
+	const struct setting *s = must_find(c, name);
+
+	assert(s->row->type == CONF_BOOL);
+	return s->number != 0;
+}
+
+bool conf_below(const struct conf *c, const char *name, size_t i, const char **key, const char **value)
+{
+	const struct setting *s = find(c, slice_text(name));
+
+	assert(s != NULL && s->row->type == CONF_ANY_BELOW);
+	for (size_t k = 0; k < c->pair_count; k++) {
+		if (c->pairs[k].row != s->row || i-- > 0)
+			continue;
+		*key = c->pairs[k].key;
+		*value = c->pairs[k].value;
+		return true;
+	}
+	return false;
+}
+
+/* ---- the manual ------------------------------------------------------------------------------------------------ */
+
+static const char *shown_default(const struct conf_row *row)
+{
+	if (row->type == CONF_ANY_BELOW || row->type == CONF_SECRET)
+		return "";
+	return row->fallback != NULL ? row->fallback : "";
+}
+
+/* Value in force as it may be shown. */
+static void shown_value(const struct conf *c, const struct setting *s, char *out, size_t out_bytes)
+{
+	size_t n = 0;
+
+	if (s->row->type == CONF_SECRET) {
+		(void)snprintf(out, out_bytes, "%s", s->text[0] != '\0' ? "(set)" : "(not set)"); /* fits */
+	} else if (s->row->type == CONF_ANY_BELOW) {
+		for (size_t k = 0; k < c->pair_count; k++)
+			n += c->pairs[k].row == s->row;
+		(void)snprintf(out, out_bytes, "(%zu set)", n); /* values below may be passwords */
+	} else {
+		(void)snprintf(out, out_bytes, "%s", s->text); /* out holds VALUE_BYTES */
+	}
+}
+
+static enum rc add_member(struct buf *out, const char *key, const char *value, bool last)
+{
+	enum rc rc = buf_printf(out, "\"%s\":", key);
+
+	if (rc == RC_OK)
+		rc = buf_add_json(out, slice_text(value));
+	return rc == RC_OK ? buf_add_text(out, last ? "}" : ",") : rc;
+}
+
+static enum rc manual_json(const struct setting *s, const char *value, const char *env, bool first, struct buf *out)
+{
+	const struct conf_row *row = s->row;
+	const char *from = row->type == CONF_ANY_BELOW ? "file" : source_names[s->from];
+	enum rc rc = buf_add_text(out, first ? "[{" : ",{");
+
+	if (rc == RC_OK)
+		rc = add_member(out, "name", row->name, false);
+	if (rc == RC_OK)
+		rc = add_member(out, "type", type_names[row->type], false);
+	if (rc == RC_OK)
+		rc = add_member(out, "default", shown_default(row), false);
+	if (rc == RC_OK)
+		rc = add_member(out, "value", value, false);
+	if (rc == RC_OK)
+		rc = add_member(out, "from", from, false);
+	if (rc == RC_OK)
+		rc = add_member(out, "env", env, false);
+	return rc == RC_OK ? add_member(out, "meaning", row->meaning, true) : rc;
+}
+
+static enum rc manual_text(const struct setting *s, const char *value, const char *env, struct buf *out)
+{
+	const struct conf_row *row = s->row;
+	const char *from = row->type == CONF_ANY_BELOW ? "file" : source_names[s->from];
+	const char *default_text = shown_default(row);
+
+	if (row->type == CONF_ANY_BELOW)
+		return buf_printf(out, "%s  (any)  value %s\n    %s\n", row->name, value, row->meaning);
+	return buf_printf(out, "%s  (%s, default %s)  value %s, from %s; environment %s\n    %s\n", row->name,
+	                  type_names[row->type], default_text[0] != '\0' ? default_text : "none",
+	                  value[0] != '\0' ? value : "(empty)", from, env, row->meaning);
+}
+
+enum rc conf_manual(const struct conf *c, bool json, struct buf *out)
+{
+	char *value = mem_new(VALUE_BYTES + 1);
+	size_t before = out->len;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < c->count; i++) {
+		const struct setting *s = &c->settings[i];
+		char env[NAME_BYTES + 16] = "";
+
+		if (s->row->type != CONF_ANY_BELOW)
+			env_name(s->row, env);
+		shown_value(c, s, value, VALUE_BYTES + 1);
+		rc = json ? manual_json(s, value, env, i == 0, out) : manual_text(s, value, env, out);
+	}
+	if (rc == RC_OK && json)
+		rc = buf_add_text(out, c->count == 0 ? "[]\n" : "]\n");
+	if (rc != RC_OK)
+		buf_cut(out, before);
+	mem_free(value);
+	return rc;
+}
+
+static enum rc example_row(const struct conf_row *row, struct buf *out)
+{
+	char wanted[160];
+	char env[NAME_BYTES + 16];
+	const char *need = row->fallback == NULL ? "; must be set" : "";
+
+	if (row->type == CONF_ANY_BELOW)
+		return buf_printf(out, "# %s\n#%.*s... =\n\n", row->meaning, (int)strlen(row->name) - 1, row->name);
+	describe(row, wanted, sizeof(wanted));
+	env_name(row, env);
+	return buf_printf(out, "# %s\n# %s%s%s; environment: %s\n#%s =%s%s\n\n", row->meaning, wanted,
+	                  row->type == CONF_SECRET ? ", secret" : "", need, env, row->name,
+	                  shown_default(row)[0] != '\0' ? " " : "", shown_default(row));
+}
+
+/* Programs share rows (brokers, log level): each name once, where it stands first.  before: rows ahead of this one. */
+static bool stood_before(const struct conf_row *const *tables, const char *name, size_t before)
+{
+	for (const struct conf_row *const *t = tables; *t != NULL; t++)
+		for (const struct conf_row *r = *t; r->name != NULL && before > 0; r++, before--)
+			if (strcmp(r->name, name) == 0)
+				return true;
+	return false;
+}
+
+enum rc conf_example(const struct conf_row *const *tables, struct buf *out)
+{
+	size_t len = out->len;
+	size_t before = 0;
+	enum rc rc = RC_OK;
+
+	for (const struct conf_row *const *t = tables; rc == RC_OK && *t != NULL; t++)
+		for (const struct conf_row *row = *t; rc == RC_OK && row->name != NULL; row++, before++)
+			if (!stood_before(tables, row->name, before))
+				rc = example_row(row, out);
+	if (rc != RC_OK)
+		buf_cut(out, len);
+	return rc;
+}
