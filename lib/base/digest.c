@@ -238,8 +238,14 @@ void digest_run_add(struct digest_run *r, struct slice bytes)
 
 struct sha256 digest_run_peek(const struct digest_run *r)
 {
+	return digest_run_peek_with(r, SLICE_EMPTY);
+}
+
+struct sha256 digest_run_peek_with(const struct digest_run *r, struct slice more)
+{
 	if (EVP_MD_CTX_copy_ex(r->look, r->ctx) != 1)
 		digest_end();
+	ctx_add(r->look, more.ptr, more.len);
 	return ctx_finish(r->look);
 }
 

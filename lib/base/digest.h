@@ -24,6 +24,7 @@ MUSTCHECK struct digest_run *digest_run_new(void);
 void digest_run_reset(struct digest_run *r);
 void digest_run_add(struct digest_run *r, struct slice bytes);
 struct sha256 digest_run_peek(const struct digest_run *r);
+struct sha256 digest_run_peek_with(const struct digest_run *r, struct slice more); /* as if more had been added */
 void digest_run_free(struct digest_run *r);
 
 #endif
