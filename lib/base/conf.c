@@ -10,39 +10,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/conf_inside.h"
 #include "base/mem.h"
 
-enum { FILE_BYTES = 256 * 1024, LINES_MAX = 4096, NAME_BYTES = 96, VALUE_BYTES = 8192 };
-enum source { FROM_DEFAULT, FROM_FILE, FROM_ENV };
-
-struct setting {
-	const struct conf_row *row;
-	char *text;
-	int64_t number;
-	double real;
-	enum source from;
-};
-
-struct pair {
-	const struct conf_row *row;
-	char *key; /* without the row's prefix */
-	char *value;
-};
-
-struct conf {
-	struct setting *settings;
-	size_t count;
-	struct pair *pairs;
-	size_t pair_count;
-};
-
-static const char *const type_names[] = { "text", "secret", "path", "number", "real",
-	                                  "yes/no", "duration", "size", "any" };
-static const char *const source_names[] = { "default", "file", "environment" };
+enum { FILE_BYTES = 256 * 1024, LINES_MAX = 4096 };
 
 /* ---- one value ------------------------------------------------------------------------------------------------- */
 
@@ -101,27 +75,11 @@ static bool in_bounds(const struct conf_row *row, double value)
 	return (row->min == 0 && row->max == 0) || (value >= (double)row->min && value <= (double)row->max);
 }
 
-/* What the row wants, for people. */
-static void describe(const struct conf_row *row, char *out, size_t out_bytes)
-{
-	static const char *const words[] = { "text", "text", "a path", "a whole number", "a number", "yes or no",
-		                             "a duration with its unit (ms, s, m, h or d)",
-		                             "a size in bytes, KiB, MiB or GiB", "any text" };
-	const char *unit = row->type == CONF_MS ? " ms" : row->type == CONF_BYTES ? " bytes" : "";
-	bool bounded = (row->min != 0 || row->max != 0) && row->type >= CONF_INT && row->type != CONF_BOOL;
-
-	if (bounded)
-		(void)snprintf(out, out_bytes, "%s from %lld to %lld%s", words[row->type], (long long)row->min,
-		               (long long)row->max, unit); /* 160 bytes hold every row */
-	else
-		(void)snprintf(out, out_bytes, "%s", words[row->type]); /* as above */
-}
-
 static enum rc fail_value(const struct conf_row *row, struct slice text, struct err *err)
 {
-	char wanted[160];
+	char wanted[CONF_WANTED_BYTES];
 
-	describe(row, wanted, sizeof(wanted));
+	conf_describe(row, wanted);
 	if (row->type == CONF_SECRET)
 		return err_set(err, RC_NEVER, "setting_value", "%s: %s expected", row->name, wanted);
 	return err_set(err, RC_NEVER, "setting_value", "%s: %s expected, not \"%.*s\"", row->name, wanted,
@@ -129,15 +87,15 @@ static enum rc fail_value(const struct conf_row *row, struct slice text, struct 
 }
 
 /* Check text against the row and keep it. */
-static enum rc set(struct setting *s, struct slice text, enum source from, struct err *err)
+static enum rc set(struct setting *s, struct slice text, enum conf_source from, struct err *err)
 {
 	const struct conf_row *row = s->row;
 	int64_t number = 0;
 	double real = 0;
 	bool good = true;
 
-	if (text.len > VALUE_BYTES)
-		return err_set(err, RC_NEVER, "setting_value", "%s: longer than %d bytes", row->name, VALUE_BYTES);
+	if (text.len > CONF_VALUE_BYTES)
+		return err_set(err, RC_NEVER, "setting_value", "%s: longer than %d bytes", row->name, CONF_VALUE_BYTES);
 	if (text.len == 0) {
 		if (row->fallback == NULL || row->fallback[0] != '\0')
 			return err_set(err, RC_NEVER, "setting_value", "%s: may not be empty", row->name);
@@ -201,10 +159,10 @@ static bool is_ours(const struct conf *c, struct slice name)
 	return false;
 }
 
-/* Levenshtein's distance; both at most NAME_BYTES. */
+/* Levenshtein's distance; both at most CONF_NAME_BYTES. */
 static size_t distance(struct slice a, struct slice b)
 {
-	size_t row[NAME_BYTES + 1];
+	size_t row[CONF_NAME_BYTES + 1];
 
 	for (size_t j = 0; j <= b.len; j++)
 		row[j] = j;
@@ -233,7 +191,7 @@ static enum rc fail_name(const struct conf *c, struct slice name, struct err *er
 
 	for (size_t i = 0; i < c->count; i++) {
 		const char *other = c->settings[i].row->name;
-		size_t d = strlen(other) <= NAME_BYTES ? distance(name, slice_text(other)) : best;
+		size_t d = strlen(other) <= CONF_NAME_BYTES ? distance(name, slice_text(other)) : best;
 
 		if (d < best) {
 			best = d;
@@ -258,7 +216,7 @@ static bool is_name(struct slice name)
 		      c == '-'))
 			return false;
 	}
-	return name.len > 0 && name.len <= NAME_BYTES;
+	return name.len > 0 && name.len <= CONF_NAME_BYTES;
 }
 
 static void add_pair(struct conf *c, const struct conf_row *row, struct slice name, struct slice value)
@@ -291,7 +249,7 @@ static enum rc take_line(struct conf *c, struct slice line, long number, struct 
 	value = line;
 	if (!slice_cut(&value, '=', &name) || !is_name(slice_trim(name)))
 		return err_set(err, RC_NEVER, "setting_syntax", "a name holds letters, digits, '.', '-' and '_' only, at most %d",
-		               NAME_BYTES);
+		               CONF_NAME_BYTES);
 	name = slice_trim(name);
 	value = slice_trim(value);
 	if (memchr(value.ptr, '\0', value.len) != NULL || !slice_is_utf8(value))
@@ -309,8 +267,8 @@ static enum rc take_line(struct conf *c, struct slice line, long number, struct 
 	if (s != NULL && s->row->type != CONF_ANY_BELOW)
 		return set(s, value, FROM_FILE, err);
 	below = find_below(c, name);
-	if (below != NULL && value.len > VALUE_BYTES)
-		return err_set(err, RC_NEVER, "setting_value", "longer than %d bytes", VALUE_BYTES);
+	if (below != NULL && value.len > CONF_VALUE_BYTES)
+		return err_set(err, RC_NEVER, "setting_value", "longer than %d bytes", CONF_VALUE_BYTES);
 	if (below != NULL)
 		add_pair(c, below, name, value);
 	else if (is_ours(c, name))
@@ -370,34 +328,15 @@ static enum rc take_file(struct conf *c, const char *path, struct err *err)
 
 /* ---- the environment ------------------------------------------------------------------------------------------- */
 
-static void env_name(const struct conf_row *row, char out[NAME_BYTES + 16])
-{
-	static const char prefix[] = "AIRLOCK_";
-	size_t n = sizeof(prefix) - 1;
-
-	if (row->env != NULL) {
-		(void)snprintf(out, NAME_BYTES + 16, "%s", row->env); /* our own constant */
-		return;
-	}
-	memcpy(out, prefix, n);
-	for (const char *p = row->name; *p != '\0' && n < NAME_BYTES + 15; p++) {
-		if (*p == '.' || *p == '-')
-			out[n++] = '_';
-		else
-			out[n++] = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
-	}
-	out[n] = '\0';
-}
-
 static enum rc take_env(struct setting *s, struct err *err)
 {
-	char name[NAME_BYTES + 16];
+	char name[CONF_ENV_BYTES];
 	const char *value;
 	enum rc rc;
 
 	if (s->row->type == CONF_ANY_BELOW)
 		return RC_OK;
-	env_name(s->row, name);
+	conf_env_name(s->row, name);
 	value = getenv(name);
 	if (value == NULL || value[0] == '\0') /* compose files hand on empty variables for "not given" */
 		return RC_OK;
@@ -423,11 +362,11 @@ static enum rc take_default(struct setting *s, struct err *err)
 
 static enum rc check_set(const struct setting *s, struct err *err)
 {
-	char name[NAME_BYTES + 16];
+	char name[CONF_ENV_BYTES];
 
 	if (s->text != NULL || s->row->type == CONF_ANY_BELOW)
 		return RC_OK;
-	env_name(s->row, name);
+	conf_env_name(s->row, name);
 	return err_set(err, RC_NEVER, "setting_missing", "%s must be set, in the settings file or as %s (%s)", s->row->name,
 	               name, s->row->meaning);
 }
@@ -541,135 +480,4 @@ bool conf_below(const struct conf *c, const char *name, size_t i, const char **k
 		return true;
 	}
 	return false;
-}
-
-/* ---- the manual ------------------------------------------------------------------------------------------------ */
-
-static const char *shown_default(const struct conf_row *row)
-{
-	if (row->type == CONF_ANY_BELOW || row->type == CONF_SECRET)
-		return "";
-	return row->fallback != NULL ? row->fallback : "";
-}
-
-/* Value in force as it may be shown. */
-static void shown_value(const struct conf *c, const struct setting *s, char *out, size_t out_bytes)
-{
-	size_t n = 0;
-
-	if (s->row->type == CONF_SECRET) {
-		(void)snprintf(out, out_bytes, "%s", s->text[0] != '\0' ? "(set)" : "(not set)"); /* fits */
-	} else if (s->row->type == CONF_ANY_BELOW) {
-		for (size_t k = 0; k < c->pair_count; k++)
-			n += c->pairs[k].row == s->row;
-		(void)snprintf(out, out_bytes, "(%zu set)", n); /* values below may be passwords */
-	} else {
-		(void)snprintf(out, out_bytes, "%s", s->text); /* out holds VALUE_BYTES */
-	}
-}
-
-static enum rc add_member(struct buf *out, const char *key, const char *value, bool last)
-{
-	enum rc rc = buf_printf(out, "\"%s\":", key);
-
-	if (rc == RC_OK)
-		rc = buf_add_json(out, slice_text(value));
-	return rc == RC_OK ? buf_add_text(out, last ? "}" : ",") : rc;
-}
-
-static enum rc manual_json(const struct setting *s, const char *value, const char *env, bool first, struct buf *out)
-{
-	const struct conf_row *row = s->row;
-	const char *from = row->type == CONF_ANY_BELOW ? "file" : source_names[s->from];
-	enum rc rc = buf_add_text(out, first ? "[{" : ",{");
-
-	if (rc == RC_OK)
-		rc = add_member(out, "name", row->name, false);
-	if (rc == RC_OK)
-		rc = add_member(out, "type", type_names[row->type], false);
-	if (rc == RC_OK)
-		rc = add_member(out, "default", shown_default(row), false);
-	if (rc == RC_OK)
-		rc = add_member(out, "value", value, false);
-	if (rc == RC_OK)
-		rc = add_member(out, "from", from, false);
-	if (rc == RC_OK)
-		rc = add_member(out, "env", env, false);
-	return rc == RC_OK ? add_member(out, "meaning", row->meaning, true) : rc;
-}
-
-static enum rc manual_text(const struct setting *s, const char *value, const char *env, struct buf *out)
-{
-	const struct conf_row *row = s->row;
-	const char *from = row->type == CONF_ANY_BELOW ? "file" : source_names[s->from];
-	const char *default_text = shown_default(row);
-
-	if (row->type == CONF_ANY_BELOW)
-		return buf_printf(out, "%s  (any)  value %s\n    %s\n", row->name, value, row->meaning);
-	return buf_printf(out, "%s  (%s, default %s)  value %s, from %s; environment %s\n    %s\n", row->name,
-	                  type_names[row->type], default_text[0] != '\0' ? default_text : "none",
-	                  value[0] != '\0' ? value : "(empty)", from, env, row->meaning);
-}
-
-enum rc conf_manual(const struct conf *c, bool json, struct buf *out)
-{
-	char *value = mem_new(VALUE_BYTES + 1);
-	size_t before = out->len;
-	enum rc rc = RC_OK;
-
-	for (size_t i = 0; rc == RC_OK && i < c->count; i++) {
-		const struct setting *s = &c->settings[i];
-		char env[NAME_BYTES + 16] = "";
-
-		if (s->row->type != CONF_ANY_BELOW)
-			env_name(s->row, env);
-		shown_value(c, s, value, VALUE_BYTES + 1);
-		rc = json ? manual_json(s, value, env, i == 0, out) : manual_text(s, value, env, out);
-	}
-	if (rc == RC_OK && json)
-		rc = buf_add_text(out, c->count == 0 ? "[]\n" : "]\n");
-	if (rc != RC_OK)
-		buf_cut(out, before);
-	mem_free(value);
-	return rc;
-}
-
-static enum rc example_row(const struct conf_row *row, struct buf *out)
-{
-	char wanted[160];
-	char env[NAME_BYTES + 16];
-	const char *need = row->fallback == NULL ? "; must be set" : "";
-
-	if (row->type == CONF_ANY_BELOW)
-		return buf_printf(out, "# %s\n#%.*s... =\n\n", row->meaning, (int)strlen(row->name) - 1, row->name);
-	describe(row, wanted, sizeof(wanted));
-	env_name(row, env);
-	return buf_printf(out, "# %s\n# %s%s%s; environment: %s\n#%s =%s%s\n\n", row->meaning, wanted,
-	                  row->type == CONF_SECRET ? ", secret" : "", need, env, row->name,
-	                  shown_default(row)[0] != '\0' ? " " : "", shown_default(row));
-}
-
-/* Programs share rows (brokers, log level): each name once, where it stands first.  before: rows ahead of this one. */
-static bool stood_before(const struct conf_row *const *tables, const char *name, size_t before)
-{
-	for (const struct conf_row *const *t = tables; *t != NULL; t++)
-		for (const struct conf_row *r = *t; r->name != NULL && before > 0; r++, before--)
-			if (strcmp(r->name, name) == 0)
-				return true;
-	return false;
-}
-
-enum rc conf_example(const struct conf_row *const *tables, struct buf *out)
-{
-	size_t len = out->len;
-	size_t before = 0;
-	enum rc rc = RC_OK;
-
-	for (const struct conf_row *const *t = tables; rc == RC_OK && *t != NULL; t++)
-		for (const struct conf_row *row = *t; rc == RC_OK && row->name != NULL; row++, before++)
-			if (!stood_before(tables, row->name, before))
-				rc = example_row(row, out);
-	if (rc != RC_OK)
-		buf_cut(out, len);
-	return rc;
 }

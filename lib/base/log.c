@@ -103,6 +103,7 @@ static void put_value(struct line *l, struct slice value)
 static void put_pair(struct line *l, const char *key, struct slice value)
 {
 	size_t before = l->len;
+	size_t start;
 
 	if (l->cut)
 		return;
@@ -110,12 +111,20 @@ static void put_pair(struct line *l, const char *key, struct slice value)
 		put(l, " ", 1);
 	put(l, key, strlen(key));
 	put(l, "=", 1);
-	if (!l->cut && l->len < sizeof(l->bytes) - TAIL_BYTES - 1)
-		put_value(l, value);
-	else
-		l->cut = true;
-	if (l->cut && l->bytes[l->len - 1] == '=')
-		l->len = before; /* a key with no value tells nothing */
+	start = l->len;
+	put_value(l, value);
+	if (l->cut && l->len == start)
+		l->len = before; /* a key without a value tells nothing */
+}
+
+/* Half a number would be another number: all of it or nothing. */
+static void put_number(struct line *l, const char *key, const char *number)
+{
+	size_t before = l->len;
+
+	put_pair(l, key, slice_text(number));
+	if (l->cut)
+		l->len = before;
 }
 
 static void put_log_pair(struct line *l, const struct log_pair *p)
@@ -132,11 +141,11 @@ static void put_log_pair(struct line *l, const struct log_pair *p)
 		break;
 	case LOG_INT:
 		(void)snprintf(number, sizeof(number), "%lld", (long long)p->u.number); /* 20 digits at most */
-		put_pair(l, p->key, slice_text(number));
+		put_number(l, p->key, number);
 		break;
 	case LOG_REAL:
 		(void)snprintf(number, sizeof(number), "%.6g", p->u.real); /* 13 digits at most */
-		put_pair(l, p->key, slice_text(number));
+		put_number(l, p->key, number);
 		break;
 	case LOG_END:
 		break;

@@ -1,0 +1,357 @@
+#include "unit/base/check.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/doc.h"
+
+enum { MUCH = 1 << 20 };
+
+static void assert_refused(struct slice text, const char *code)
+{
+	struct doc *d = (struct doc *)&d;
+	struct err err;
+
+	assert_int_equal(doc_read(text, MUCH, &d, &err), RC_NEVER);
+	assert_ptr_equal(d, &d);
+	if (strcmp(err.code, code) != 0)
+		fail_msg("%.*s: %s %s where %s was expected", (int)text.len, text.ptr, err.code, err.text, code);
+	assert_non_null(strstr(err.text, "column"));
+}
+
+static void what_is_read_is_written_the_same(void **state)
+{
+	static const char *const texts[] = {
+		"{\"b\":1,\"a\":[true,false,null,-9223372036854775808,9223372036854775807],\"\":{}}",
+		"\"text\"",
+		"[]",
+		"1.5",
+		"\"\\u0001\\b\\f\\n\\r\\t\\\"\\\\/\"",
+		"\"\xC3\xA9\xF0\x9F\x98\x80\"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		AUTO_BUF struct buf out = BUF_INIT(MUCH);
+		AUTO_DOC struct doc *d = NULL;
+		struct err err;
+
+		assert_int_equal(doc_read(slice_text(texts[i]), MUCH, &d, &err), RC_OK);
+		assert_int_equal(doc_write(d, &out), RC_OK);
+		assert_string_equal(out.data, texts[i]);
+	}
+}
+
+static void reals_come_back_to_the_last_bit(void **state)
+{
+	static const double values[] = { 0.1, 1.0 / 3, 1e300, -2.5e-300, 3.0, 123456789.123456789 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(values); i++) {
+		AUTO_BUF struct buf out = BUF_INIT(MUCH);
+		AUTO_DOC struct doc *a = doc_new_real(values[i]);
+		AUTO_DOC struct doc *b = NULL;
+		struct err err;
+		double back = 0;
+
+		assert_int_equal(doc_write(a, &out), RC_OK);
+		assert_int_equal(doc_read(buf_slice(&out), MUCH, &b, &err), RC_OK);
+		assert_int_equal(doc_type(b), DOC_REAL);
+		assert_true(doc_real(b, &back) && back == values[i]);
+	}
+}
+
+static void what_is_not_strict_json_is_refused_by_its_code(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "", "json_syntax" },
+		{ "{", "json_syntax" },
+		{ "{} x", "json_syntax" },
+		{ "{}{}", "json_syntax" },
+		{ "{\"a\":1,}", "json_syntax" },
+		{ "{'a':1}", "json_syntax" },
+		{ "\"open", "json_syntax" },
+		{ "\"open\\", "json_syntax" },
+		{ "\"a\nb\"", "json_syntax" },
+		{ "01", "json_syntax" },
+		{ "NaN", "json_syntax" },
+		{ "Infinity", "json_syntax" },
+		{ "1e999", "json_number" },
+		{ "9223372036854775808", "json_number" },
+		{ "{\"a\":1,\"a\":2}", "json_duplicate_key" },
+		{ "{\"a\":1,\"\\u0061\":2}", "json_duplicate_key" },
+		{ "{\"x\":{\"a\":1,\"a\":2}}", "json_duplicate_key" },
+		{ "\"\\u0000\"", "json_nul" },
+		{ "{\"a\\u0000\":1}", "json_nul" },
+		{ "\"\\\\\\u0000\"", "json_nul" },
+		{ "\"\xFF\"", "json_utf8" },
+		{ "\"\xED\xA0\x80\"", "json_utf8" },
+		{ "\"\\ud800\"", "json_syntax" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_refused(slice_text(cases[i][0]), cases[i][1]);
+	assert_refused(SLICE_LITERAL("{}\0"), "json_nul");
+	assert_refused(SLICE_LITERAL("\0"), "json_nul");
+}
+
+static void a_backslash_before_u0000_is_only_text(void **state)
+{
+	AUTO_DOC struct doc *d = NULL;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(doc_read(SLICE_LITERAL("\"\\\\u0000\""), MUCH, &d, &err), RC_OK);
+	assert_true(slice_is(doc_text(d), "\\u0000"));
+}
+
+static void reason_tells_the_place_but_not_the_content(void **state)
+{
+	struct doc *d;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(doc_read(SLICE_LITERAL("{\"a\":1,\n \"secret\":2,\n \"secret\":3}"), MUCH, &d, &err), RC_NEVER);
+	assert_non_null(strstr(err.text, "line 3"));
+	assert_null(strstr(err.text, "secret"));
+	assert_int_equal(doc_read(SLICE_LITERAL("{\n\"a\":\"\\u0000\"}"), MUCH, &d, &err), RC_NEVER);
+	assert_non_null(strstr(err.text, "line 2 column 6"));
+}
+
+static void depth_is_counted_outside_of_text_only(void **state)
+{
+	char text[200];
+	struct err err;
+
+	(void)state;
+	for (int depth = 1; depth <= 40; depth++) {
+		struct doc *d = NULL;
+		enum rc rc;
+
+		memset(text, '[', (size_t)depth);
+		memset(text + depth, ']', (size_t)depth);
+		rc = doc_read(slice_of(text, (size_t)depth * 2), MUCH, &d, &err);
+		assert_int_equal(rc, depth <= DOC_DEPTH ? RC_OK : RC_NEVER);
+		if (rc != RC_OK)
+			assert_string_equal(err.code, "json_too_deep");
+		doc_free(d);
+	}
+	memset(text, '[', 100);
+	text[0] = text[99] = '"';
+	{
+		AUTO_DOC struct doc *d = NULL;
+
+		assert_int_equal(doc_read(slice_of(text, 100), MUCH, &d, &err), RC_OK);
+	}
+}
+
+static void size_is_checked_first(void **state)
+{
+	struct doc *d;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(doc_read(SLICE_LITERAL("[1]"), 2, &d, &err), RC_NEVER);
+	assert_string_equal(err.code, "json_too_big");
+	assert_int_equal(doc_read(SLICE_LITERAL("[1]"), 3, &d, &err), RC_OK);
+	doc_free(d);
+}
+
+static void files_are_read_with_a_ceiling(void **state)
+{
+	char path[] = "/tmp/test_doc.XXXXXX";
+	int fd = mkstemp(path);
+	struct doc *d = NULL;
+	struct err err;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "[1,2]", 5), 5);
+	assert_int_equal(doc_read_file(path, 5, &d, &err), RC_OK);
+	assert_int_equal(doc_count(d), 2);
+	doc_free(d);
+	assert_int_equal(doc_read_file(path, 4, &d, &err), RC_NEVER);
+	assert_string_equal(err.code, "json_too_big");
+	assert_int_equal(write(fd, "x", 1), 1);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(doc_read_file(path, 100, &d, &err), RC_NEVER);
+	assert_ptr_equal(strstr(err.text, path), err.text);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(doc_read_file(path, 100, &d, &err), RC_NEVER);
+	assert_string_equal(err.code, "file_unreadable");
+	assert_int_equal(doc_read_file("/", 100, &d, &err), RC_NEVER);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(doc_read_file(path, 100, &d, &err), RC_NEVER);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void what_does_not_fit_leaves_the_buf_as_it_was(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(10);
+	AUTO_DOC struct doc *d = doc_new_text(SLICE_LITERAL("twelve bytes"));
+
+	(void)state;
+	assert_int_equal(buf_add_text(&out, "ab"), RC_OK);
+	assert_int_equal(doc_write(d, &out), RC_NEVER);
+	assert_string_equal(out.data, "ab");
+	assert_int_equal(doc_write(NULL, &out), RC_NEVER);
+	assert_int_equal(doc_write_pretty(NULL, &out), RC_NEVER);
+}
+
+static void looking_at_what_is_not_there_says_so(void **state)
+{
+	AUTO_DOC struct doc *d = doc_new_int(7);
+	const struct doc *value;
+	const char *key;
+	int64_t n = 1;
+	double r = 2;
+	bool b = true;
+
+	(void)state;
+	assert_int_equal(doc_type(NULL), DOC_NONE);
+	assert_null(doc_get(NULL, "a"));
+	assert_null(doc_get(d, "a"));
+	assert_null(doc_at(NULL, 0));
+	assert_null(doc_at(d, 0));
+	assert_int_equal(doc_count(NULL), 0);
+	assert_int_equal(doc_count(d), 0);
+	assert_int_equal(doc_text(NULL).len, 0);
+	assert_int_equal(doc_text(d).len, 0);
+	assert_false(doc_int(NULL, &n) || doc_real(NULL, &r) || doc_bool(d, &b) || doc_member(d, 0, &key, &value));
+	assert_true(n == 1 && r == 2 && b);
+	assert_true(doc_real(d, &r) && r == 7);
+	assert_int_equal(doc_get_int(d, "a", 5), 5);
+	assert_true(doc_get_bool(NULL, "a", true));
+	assert_true(doc_get_real(d, "a", 0.5) == 0.5);
+	doc_free(NULL);
+}
+
+static void members_come_in_order_of_insertion(void **state)
+{
+	static const char *const keys[] = { "z", "a", "m", "b" };
+	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DOC struct doc *copy = NULL;
+	AUTO_BUF struct buf out = BUF_INIT(1000);
+	const struct doc *value;
+	const char *key;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(keys); i++)
+		doc_set_int(d, keys[i], (int64_t)i);
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		assert_true(doc_member(d, i, &key, &value));
+		assert_string_equal(key, keys[i]);
+		assert_int_equal(doc_get_int(d, key, -1), i);
+	}
+	assert_false(doc_member(d, 4, &key, &value));
+	copy = doc_copy(d);
+	doc_set_int(d, "z", 9);
+	assert_int_equal(doc_write(copy, &out), RC_OK);
+	assert_string_equal(out.data, "{\"z\":0,\"a\":1,\"m\":2,\"b\":3}");
+}
+
+static void documents_are_built_piece_by_piece(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(1000);
+	AUTO_DOC struct doc *d = doc_new_object();
+	struct doc *list = doc_new_array();
+
+	(void)state;
+	doc_add(list, doc_new_int(1));
+	doc_add(list, doc_new_bool(false));
+	doc_add(list, doc_new_null());
+	doc_set(d, "list", list);
+	doc_set_text(d, "t", SLICE_LITERAL("x"));
+	doc_set_real(d, "r", 0.5);
+	doc_set_bool(d, "b", true);
+	doc_set_text(d, "e", SLICE_EMPTY);
+	assert_int_equal(doc_write(d, &out), RC_OK);
+	assert_string_equal(out.data, "{\"list\":[1,false,null],\"t\":\"x\",\"r\":0.5,\"b\":true,\"e\":\"\"}");
+	buf_cut(&out, 0);
+	assert_int_equal(doc_write_pretty(d, &out), RC_OK);
+	assert_non_null(strstr(out.data, "{\n  \"list\": ["));
+}
+
+static void foreign_text_is_made_readable_again(void **state)
+{
+	static const double odd[] = { 1e308 * 10, -1e308 * 10, 0.0 };
+	AUTO_BUF struct buf out = BUF_INIT(1000);
+	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DOC struct doc *back = NULL;
+	struct err err;
+
+	(void)state;
+	doc_set_text(d, "t", SLICE_LITERAL("a\xFF" "b\0c"));
+	doc_set_int(d, "k\xFF", 1);
+	doc_set_real(d, "inf", odd[0]);
+	doc_set_real(d, "nan", odd[0] + odd[1]);
+	assert_int_equal(doc_write(d, &out), RC_OK);
+	assert_string_equal(out.data, "{\"t\":\"a\xEF\xBF\xBD" "b\xEF\xBF\xBD" "c\",\"k\xEF\xBF\xBD\":1,\"inf\":null,\"nan\":null}");
+	assert_int_equal(doc_read(buf_slice(&out), 1000, &back, &err), RC_OK);
+}
+
+static void shape_is_checked_member_by_member(void **state)
+{
+	static const struct doc_rule rules[] = {
+		{ "model", DOC_TEXT, true, 0, 8, false },   { "count", DOC_INT, false, 1, 5, false },
+		{ "share", DOC_REAL, false, 0, 1, false },  { "tags", DOC_ARRAY, false, 0, 2, false },
+		{ "extra", DOC_NONE, false, 0, 0, false },  { "note", DOC_TEXT, true, 0, 0, true },
+		{ "id", DOC_TEXT, false, 2, 4, false },
+	};
+	static const char *const cases[][2] = {
+		{ "{\"model\":\"m\",\"note\":\"n\",\"count\":5,\"share\":1,\"tags\":[1,2],\"extra\":null,\"id\":\"ab\"}", NULL },
+		{ "{\"note\":\"n\"}", "ask.model: missing" },
+		{ "{\"model\":\"m\",\"note\":null}", "ask.note: missing" },
+		{ "{\"model\":\"123456789\",\"note\":\"\"}", "ask.model: text of at most 8 bytes expected" },
+		{ "{\"model\":null,\"note\":\"\"}", "ask.model: text" },
+		{ "{\"model\":\"m\",\"note\":\"\",\"count\":6}", "ask.count: a whole number from 1 to 5 expected" },
+		{ "{\"model\":\"m\",\"note\":\"\",\"count\":1.0}", "ask.count: a whole number" },
+		{ "{\"model\":\"m\",\"note\":\"\",\"share\":1.1}", "ask.share: a number from 0 to 1 expected" },
+		{ "{\"model\":\"m\",\"note\":\"\",\"tags\":[1,2,3]}", "ask.tags: an array of 0 to 2 members expected" },
+		{ "{\"model\":\"m\",\"note\":\"\",\"id\":\"a\"}", "ask.id: text of 2 to 4 bytes expected" },
+		{ "{\"model\":\"m\",\"note\":7}", "ask.note: text expected" },
+		{ "{\"model\":\"m\",\"note\":\"\",\"other\":1}", "ask.other: no such member" },
+		{ "[]", "ask: an object expected" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_DOC struct doc *d = NULL;
+		struct err err;
+		enum rc rc;
+
+		assert_int_equal(doc_read(slice_text(cases[i][0]), MUCH, &d, &err), RC_OK);
+		rc = doc_check(d, "ask", rules, COUNT_OF(rules), &err);
+		assert_int_equal(rc, cases[i][1] == NULL ? RC_OK : RC_NEVER);
+		if (cases[i][1] != NULL && strncmp(err.text, cases[i][1], strlen(cases[i][1])) != 0)
+			fail_msg("case %zu: %s", i, err.text);
+	}
+	{
+		struct err err;
+
+		assert_int_equal(doc_check(NULL, "", rules, COUNT_OF(rules), &err), RC_NEVER);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_read_is_written_the_same),
+		cmocka_unit_test(reals_come_back_to_the_last_bit),
+		cmocka_unit_test(what_is_not_strict_json_is_refused_by_its_code),
+		cmocka_unit_test(a_backslash_before_u0000_is_only_text),
+		cmocka_unit_test(reason_tells_the_place_but_not_the_content),
+		cmocka_unit_test(depth_is_counted_outside_of_text_only),
+		cmocka_unit_test(size_is_checked_first),
+		cmocka_unit_test(files_are_read_with_a_ceiling),
+		cmocka_unit_test(what_does_not_fit_leaves_the_buf_as_it_was),
+		cmocka_unit_test(looking_at_what_is_not_there_says_so),
+		cmocka_unit_test(members_come_in_order_of_insertion),
+		cmocka_unit_test(documents_are_built_piece_by_piece),
+		cmocka_unit_test(foreign_text_is_made_readable_again),
+		cmocka_unit_test(shape_is_checked_member_by_member),
+	};
+
+	return RUN(tests);
+}
