@@ -12,12 +12,13 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
-enum { READ_BYTES = 65536, MUCH_BYTES = 256 * 1024 * 1024, TEXT_FLAGS = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17) };
+enum { READ_BYTES = 65536, MUCH_BYTES = 256 * 1024 * 1024 };
 
 static json_t *json_of(const struct doc *d)
 {
@@ -215,29 +216,101 @@ enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, stru
 
 /* ---- writing to bytes ------------------------------------------------------------------------------------------ */
 
+static enum rc write_value(const json_t *j, int depth, struct buf *out);
+
+/* Digits enough to come back to the same bits, and never the look of a whole number. */
+static enum rc write_real(double value, struct buf *out)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%.17g", value);
+
+	assert(n > 0 && (size_t)n < sizeof(text));
+	if (strpbrk(text, ".e") == NULL)
+		return buf_printf(out, "%s.0", text);
+	return buf_add(out, text, (size_t)n);
+}
+
+static enum rc write_array(const json_t *j, int depth, struct buf *out)
+{
+	size_t count = json_array_size(j);
+	enum rc rc = buf_add(out, "[", 1);
+
+	for (size_t i = 0; rc == RC_OK && i < count; i++) {
+		if (i > 0)
+			rc = buf_add(out, ",", 1);
+		if (rc == RC_OK)
+			rc = write_value(json_array_get(j, i), depth, out);
+	}
+	return rc == RC_OK ? buf_add(out, "]", 1) : rc;
+}
+
+static enum rc write_object(json_t *j, int depth, struct buf *out)
+{
+	void *first = json_object_iter(j);
+	enum rc rc = buf_add(out, "{", 1);
+
+	for (void *at = first; rc == RC_OK && at != NULL; at = json_object_iter_next(j, at)) {
+		if (at != first)
+			rc = buf_add(out, ",", 1);
+		if (rc == RC_OK)
+			rc = buf_add_json(out, slice_text(json_object_iter_key(at)));
+		if (rc == RC_OK)
+			rc = buf_add(out, ":", 1);
+		if (rc == RC_OK)
+			rc = write_value(json_object_iter_value(at), depth, out);
+	}
+	return rc == RC_OK ? buf_add(out, "}", 1) : rc;
+}
+
+/* Our own walk, several times as quick as jansson's, which keeps a hash table of all parents against cycles; here the
+ * depth ends them, and what is nested deeper than doc_read() takes is not written either. */
+static enum rc write_value(const json_t *j, int depth, struct buf *out)
+{
+	switch (json_typeof(j)) {
+	case JSON_OBJECT:
+		return depth < DOC_DEPTH ? write_object((json_t *)j, depth + 1, out) : RC_NEVER;
+	case JSON_ARRAY:
+		return depth < DOC_DEPTH ? write_array(j, depth + 1, out) : RC_NEVER;
+	case JSON_STRING:
+		return buf_add_json(out, slice_of(json_string_value(j), json_string_length(j)));
+	case JSON_INTEGER:
+		return buf_printf(out, "%lld", (long long)json_integer_value(j));
+	case JSON_REAL:
+		return write_real(json_real_value(j), out);
+	case JSON_TRUE:
+		return buf_add_text(out, "true");
+	case JSON_FALSE:
+		return buf_add_text(out, "false");
+	case JSON_NULL:
+		return buf_add_text(out, "null");
+	}
+	return RC_NEVER;
+}
+
+enum rc doc_write(const struct doc *d, struct buf *out)
+{
+	size_t before = out->len;
+	enum rc rc = d != NULL ? write_value(json_of(d), 0, out) : RC_NEVER;
+
+	if (rc != RC_OK)
+		buf_cut(out, before);
+	return rc;
+}
+
 static int add_dumped(const char *bytes, size_t n, void *buf)
 {
 	return buf_add(buf, bytes, n) == RC_OK ? 0 : -1;
 }
 
-static enum rc dump(const struct doc *d, size_t flags, struct buf *out)
+enum rc doc_write_pretty(const struct doc *d, struct buf *out)
 {
+	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17) | JSON_INDENT(2);
 	size_t before = out->len;
 
 	if (d != NULL && json_dump_callback(json_of(d), add_dumped, out, flags) == 0)
 		return RC_OK;
 	buf_cut(out, before);
 	return RC_NEVER;
-}
-
-enum rc doc_write(const struct doc *d, struct buf *out)
-{
-	return dump(d, TEXT_FLAGS | JSON_COMPACT, out);
-}
-
-enum rc doc_write_pretty(const struct doc *d, struct buf *out)
-{
-	return dump(d, TEXT_FLAGS | JSON_INDENT(2), out);
 }
 
 void doc_free(struct doc *d)
@@ -471,95 +544,4 @@ void doc_set_real(struct doc *object, const char *key, double value)
 void doc_set_bool(struct doc *object, const char *key, bool value)
 {
 	doc_set(object, key, doc_new_bool(value));
-}
-
-/* ---- checking -------------------------------------------------------------------------------------------------- */
-
-static const char *type_words(enum doc_type type)
-{
-	static const char *const words[] = { "a value",  "null", "true or false", "a whole number",
-		                             "a number", "text", "an array",      "an object" };
-
-	return words[type];
-}
-
-static enum rc fail_rule(struct err *err, const char *path, const struct doc_rule *r)
-{
-	const char *code = "json_shape";
-	const char *dot = path[0] != '\0' ? "." : "";
-	const char *what = type_words(r->type);
-	long long min = r->min;
-	long long max = r->max;
-
-	if (min == 0 && max == 0)
-		return err_set(err, RC_NEVER, code, "%s%s%s: %s expected", path, dot, r->key, what);
-	switch (r->type) {
-	case DOC_TEXT:
-		if (min == 0)
-			return err_set(err, RC_NEVER, code, "%s%s%s: text of at most %lld bytes expected", path, dot, r->key, max);
-		return err_set(err, RC_NEVER, code, "%s%s%s: text of %lld to %lld bytes expected", path, dot, r->key, min, max);
-	case DOC_ARRAY:
-	case DOC_OBJECT:
-		return err_set(err, RC_NEVER, code, "%s%s%s: %s of %lld to %lld members expected", path, dot, r->key, what, min,
-		               max);
-	default:
-		return err_set(err, RC_NEVER, code, "%s%s%s: %s from %lld to %lld expected", path, dot, r->key, what, min, max);
-	}
-}
-
-static bool fits(const struct doc *d, const struct doc_rule *r)
-{
-	enum doc_type type = doc_type(d);
-	bool bounded = r->min != 0 || r->max != 0;
-	int64_t size;
-	double real;
-
-	if (r->type != DOC_NONE && type != r->type && !(r->type == DOC_REAL && type == DOC_INT))
-		return false;
-	if (!bounded || r->type == DOC_NONE || r->type == DOC_NULL || r->type == DOC_BOOL)
-		return true;
-	if (r->type == DOC_REAL)
-		return doc_real(d, &real) && real >= (double)r->min && real <= (double)r->max;
-	if (r->type == DOC_TEXT)
-		size = (int64_t)doc_text(d).len;
-	else if (r->type != DOC_INT)
-		size = (int64_t)doc_count(d);
-	else if (!doc_int(d, &size))
-		return false;
-	return size >= r->min && size <= r->max;
-}
-
-static const struct doc_rule *find_rule(const struct doc_rule *rules, size_t count, const char *key)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(rules[i].key, key) == 0)
-			return &rules[i];
-	return NULL;
-}
-
-enum rc doc_check(const struct doc *object, const char *path, const struct doc_rule *rules, size_t count,
-                  struct err *err)
-{
-	json_t *j = json_of(object);
-
-	if (!json_is_object(j))
-		return err_set(err, RC_NEVER, "json_shape", "%s: an object expected", path[0] != '\0' ? path : "document");
-	for (void *at = json_object_iter(j); at != NULL; at = json_object_iter_next(j, at)) {
-		if (find_rule(rules, count, json_object_iter_key(at)) == NULL)
-			return err_set(err, RC_NEVER, "json_shape", "%s%s%.64s: no such member", path, path[0] != '\0' ? "." : "",
-			               json_object_iter_key(at));
-	}
-	for (size_t i = 0; i < count; i++) {
-		const struct doc *d = doc_get(object, rules[i].key);
-
-		if (d == NULL || (rules[i].null_is_absent && doc_type(d) == DOC_NULL)) {
-			if (rules[i].required)
-				return err_set(err, RC_NEVER, "json_shape", "%s%s%s: missing", path, path[0] != '\0' ? "." : "",
-				               rules[i].key);
-			continue;
-		}
-		if (!fits(d, &rules[i]))
-			return fail_rule(err, path, &rules[i]);
-	}
-	return RC_OK;
 }

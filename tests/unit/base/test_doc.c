@@ -199,6 +199,29 @@ static void what_does_not_fit_leaves_the_buf_as_it_was(void **state)
 	assert_int_equal(doc_write_pretty(NULL, &out), RC_NEVER);
 }
 
+static void what_could_not_be_read_again_is_not_written(void **state)
+{
+	AUTO_BUF struct buf out = BUF_INIT(1000);
+	struct doc *d = doc_new_array();
+
+	(void)state;
+	for (int depth = 1; depth < DOC_DEPTH; depth++) {
+		struct doc *outer = doc_new_array();
+
+		doc_add(outer, d);
+		d = outer;
+	}
+	assert_int_equal(doc_write(d, &out), RC_OK);
+	assert_int_equal(out.len, 2 * DOC_DEPTH);
+	{
+		AUTO_DOC struct doc *outer = doc_new_array();
+
+		doc_add(outer, d);
+		assert_int_equal(doc_write(outer, &out), RC_NEVER);
+		assert_int_equal(out.len, 2 * DOC_DEPTH);
+	}
+}
+
 static void looking_at_what_is_not_there_says_so(void **state)
 {
 	AUTO_DOC struct doc *d = doc_new_int(7);
@@ -346,6 +369,7 @@ int main(void)
 		cmocka_unit_test(size_is_checked_first),
 		cmocka_unit_test(files_are_read_with_a_ceiling),
 		cmocka_unit_test(what_does_not_fit_leaves_the_buf_as_it_was),
+		cmocka_unit_test(what_could_not_be_read_again_is_not_written),
 		cmocka_unit_test(looking_at_what_is_not_there_says_so),
 		cmocka_unit_test(members_come_in_order_of_insertion),
 		cmocka_unit_test(documents_are_built_piece_by_piece),
