@@ -10,7 +10,6 @@
 set -euo pipefail
 umask 022
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-APP=${AIRLOCK_APP:-$TOP}
 SERVICE_USER=airlock
 STATE_ROOT=/var/lib/airlock
 
@@ -18,15 +17,15 @@ say() { printf '%s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-# Become the service user for good: run_as_service COMMAND...; keeps the environment, no PAM, no new session.
-run_as_service() {
+# This process becomes COMMAND, run by the service user: keeps the environment, no PAM, no new session.
+exec_as_service() {
+	cd / # in a folder that only root may enter, even `cd .` would fail
 	if is_root; then
-		# Started from a folder that only root may enter, even `cd .` would fail: servers live in /.
-		(cd / && HOME=$STATE_ROOT exec setpriv --reuid "$SERVICE_USER" --regid "$SERVICE_USER" --clear-groups -- "$@")
-	else
-		"$@"
+		HOME=$STATE_ROOT exec setpriv --reuid "$SERVICE_USER" --regid "$SERVICE_USER" --clear-groups -- "$@"
 	fi
+	exec "$@"
 }
+run_as_service() { (exec_as_service "$@"); }
 
 ensure_service_user() {
 	is_root || return 0
@@ -36,6 +35,27 @@ ensure_service_user() {
 }
 
 path_hash() { printf '%s' "$1" | sha256sum | cut -c1-16; }
+
+# Where the service user reads from; resolved once, after the account is there.
+app_dir() {
+	if ! is_root || { getent passwd "$SERVICE_USER" >/dev/null && run_as_service test -r "$TOP/scripts/lib.sh"; }; then
+		echo "$TOP"
+	else
+		echo "$STATE_ROOT/$(path_hash "$TOP")/app"
+	fi
+}
+APP=$(app_dir)
+
+# app_copy PATH...: bring these files and folders of the checkout to where the service user can read them.
+app_copy() {
+	local path
+	[ "$APP" != "$TOP" ] || return 0
+	for path in "$@"; do
+		[ -e "$TOP/$path" ] || continue
+		mkdir -p "$(dirname "$APP/$path")"
+		cp -rLuT --remove-destination --preserve=mode,timestamps "$TOP/$path" "$APP/$path"
+	done
+}
 
 # state_dir DIR: make DIR usable by the service user and print where it really is.  Where the service user cannot get
 # there (a home of mode 0700), DIR becomes a link into /var/lib/airlock.
@@ -60,7 +80,8 @@ state_dir() {
 		chown "$SERVICE_USER:$SERVICE_USER" "$dir" # someone's mktemp -d below a folder that is open to all
 	fi
 	if ! run_as_service test -w "$dir" -a -x "$dir"; then
-		real=$STATE_ROOT/$(path_hash "$(readlink -f "$dir")")/run
+		real=$(readlink -f "$dir")
+		real=$STATE_ROOT/$(path_hash "${real%/run}")/run
 		install -d -m 0755 -o "$SERVICE_USER" -g "$SERVICE_USER" "$(dirname "$real")" "$real"
 		rmdir "$dir" || die "$dir holds files but $SERVICE_USER cannot enter it; move them away"
 		ln -s "$real" "$dir"
