@@ -27,7 +27,7 @@ struct job {
 	/* out: filled by the program before job_done(j, RC_OK) */
 	struct buf line;           /* the content line, without newline; empty: pass the bytes on unchanged (only where the flow allows) */
 	enum job_route route;
-	/* out: why, before job_done(j, anything else) */
+	/* out: why, before job_done(j, anything else).  With RC_OK: err.code, if set, stands in the log line (a refusal's reason) */
 	struct err err;
 	int64_t retry_after_ms;    /* with RC_LATER: what the upstream asked for; 0: backoff decides */
 	/* spent so far; goes into an end line if the job ends otherwise */
@@ -39,5 +39,9 @@ struct job {
 /* The job has ended in this program; exactly once, also after stop().  RC_OK: line and route are set.  RC_LATER: try again (backoff, budget, at
  * most stage.tries; a pool that pauses counts nothing).  RC_NEVER: ends as failed with err.code.  RC_BROKEN: the program stops, the message stays. */
 void job_done(struct job *j, enum rc rc);
+
+/* In callbacks after start(): our own code is about to work on bytes of this job (parse an answer), or has done so.  Should it kill the
+ * process, the message is a suspect.  Around start() and job_done() the stage does it itself. */
+void job_in_hand(struct job *j, bool in_hand);
 
 #endif

@@ -38,6 +38,7 @@ struct mock *mock_open(int brokers)
 	assert(m->rk);
 	m->cluster = rd_kafka_mock_cluster_new(m->rk, brokers);
 	assert(m->cluster);
+	rd_kafka_mock_set_controller_id(m->cluster, 1); /* who answers questions about topics */
 	rd_kafka_mock_set_group_consumer_session_timeout_ms(m->cluster, SESSION_MS);
 	rd_kafka_mock_set_group_consumer_heartbeat_interval_ms(m->cluster, HEARTBEAT_MS);
 	return m;
