@@ -84,7 +84,8 @@ all: build
 
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "cc $<"
+	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(LIB_BASE): $(call objects,$(BASE_SRC))
 $(LIB_MODEL): $(call objects,$(MODEL_SRC))
@@ -93,13 +94,14 @@ $(LIB_STAGE): $(call objects,$(STAGE_SRC))
 $(LIB_BASE) $(LIB_MODEL) $(LIB_IO) $(LIB_STAGE):
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 # program(name, archives, libraries)
 define program
 $(OUT)/bin/$(1): $$(call objects,$$(SRC_$(1))) $(2)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(call objects,$$(SRC_$(1))) $(2) $(3)
+	@echo "ld $(1)"
+	@$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(call objects,$$(SRC_$(1))) $(2) $(3)
 endef
 $(eval $(call program,airlock,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
 $(eval $(call program,airlock-gateway,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
@@ -117,7 +119,8 @@ test_links = $(call objects,$(shell sed -n 's,^/\* links: \(.*\) \*/$$,\1,p' $(1
 define unit_test
 $(2): $(1) $(call test_links,$(1)) $(LIBS_ALL)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) -Itests $$(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $$@.d -o $$@ $$< $(call test_links,$(1)) \
+	@echo "cc $(1)"
+	@$$(CC) $$(CPPFLAGS) -Itests $$(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $$@.d -o $$@ $$< $(call test_links,$(1)) \
 		$$(ALL_LDFLAGS) $(LIBS_ALL) $$(IO_LIBS) $$(MODERATE_LIBS) $$(BASE_LIBS) -lcmocka
 endef
 $(foreach s,$(UNIT_SRC),$(eval $(call unit_test,$(s),$(patsubst tests/unit/%.c,$(OUT)/unit/%,$(s)))))

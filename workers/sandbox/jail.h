@@ -1,0 +1,152 @@
+/*
+ * jail: what the files jail_*.c share, and the frames that cross the one socket.
+ *
+ *   worker ──socket──▶ jail_main ──socketpair──▶ lane supervisor ──socketpair──▶ spawner ──clone──▶ init (pid 1) ──fork──▶ job
+ *                      (one process)             (one a lane, outside the        (one a lane, lives in    (our code, not     (the foreign
+ *                                                 job's cgroup; root)            the job's cgroup)       dumpable)         program)
+ *
+ * A lane keeps its cgroup, its empty network namespace and its two processes; a job gets fresh user, pid, mount, ipc, uts and cgroup
+ * namespaces and a fresh tmpfs.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
+ * once, and what it clones is born there.  Every process dies with its parent; the jail ends when its socket does.
+ *
+ * Frames: 4 bytes length (native), then JSON.  Worker -> jail: struct job below as JSON; jail -> worker: results as JSON.
+ * jail_* links lib/base only.
+ */
+#ifndef AIRLOCK_JAIL_H
+#define AIRLOCK_JAIL_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/doc.h"
+
+enum {
+	JAIL_FRAME_BYTES = 16 * 1024 * 1024, /* one job or one result */
+	JAIL_LANES = 64,
+	JAIL_ARGS = 64,
+	JAIL_ENV = 32,
+	JAIL_FILES = 64,
+	JAIL_RUNS = 128,
+	JAIL_REFUSED = 32,
+	JAIL_PATH_BYTES = 512,
+	JAIL_PRODUCT_BYTES = 64 * 1024 * 1024,
+};
+#define JAIL_RUN_DIR "/run/airlock-jail"
+#define JAIL_BOX "/work"
+
+/* ---- one process to run, once ---- */
+
+struct jail_limits {
+	int64_t wall_ms, cpu_ms, memory_bytes, pids, disk_bytes, output_bytes, file_bytes;
+	int64_t address_bytes; /* RLIMIT_AS; 0: none (node reserves far more than it uses) */
+};
+
+/* What the spawner is told; fixed size, one datagram.  argv and environment as NUL-separated strings in text. */
+struct jail_spawn {
+	uint32_t argc, envc;
+	uint32_t uid;          /* host id that the job's only id maps to */
+	uint32_t profile;      /* enum jail_profile */
+	struct jail_limits limits;
+	char box[128];         /* host path of the lane's box */
+	uint32_t text_bytes;
+	char text[16 * 1024];
+};
+
+/* What init says last, through a pipe the job does not have. */
+struct jail_end {
+	int32_t stage;         /* 0: the program ran; else the verb of the recipe that failed */
+	int32_t error;         /* errno of that */
+	int32_t status;        /* wait status of the job */
+	int32_t leftovers;     /* processes that outlived it and were killed */
+	int64_t cpu_us;        /* user and system, all reaped */
+	int64_t max_rss_bytes;
+};
+
+enum jail_profile { PROFILE_STRICT, PROFILE_JIT, PROFILE_COUNT };
+
+/* ---- jail_syscalls.c ---- */
+
+/* Compile every profile once; RC_BROKEN names what is missing. */
+MUSTCHECK enum rc jail_syscalls_open(struct err *err);
+/* In the job, last before exec: install the profile, return the listener's descriptor, -1 with errno. */
+int jail_syscalls_install(enum jail_profile p);
+struct jail_refused {
+	char name[32];
+	char argument[48];
+	int64_t count;
+	bool hard;             /* a call that no innocent program makes */
+};
+/* Answer what waits at the listener; note it.  Supervisor. */
+void jail_syscalls_answer(int listener, struct jail_refused *list, size_t *count);
+
+/* ---- jail_limits.c: cgroup v1, v2 or hybrid, and rlimits ---- */
+
+struct jail_cgroup {
+	int count;             /* folders of this lane: one on v2, one a controller on v1 */
+	bool v2;
+	char dirs[4][JAIL_PATH_BYTES];
+	char memory[JAIL_PATH_BYTES], pids[JAIL_PATH_BYTES], cpu[JAIL_PATH_BYTES], cpuacct[JAIL_PATH_BYTES];
+};
+struct jail_peaks { int64_t memory_bytes, oom_kills, pids_peak, pids_refused, cpu_us; };
+MUSTCHECK enum rc jail_cgroup_sweep(struct err *err);     /* remove what a killed jail left */
+MUSTCHECK enum rc jail_cgroup_open(struct jail_cgroup *c, int lane, struct err *err);
+MUSTCHECK enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err); /* once, the spawner */
+MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, struct err *err);
+void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out);
+void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare); /* everything in it but spare */
+void jail_cgroup_close(struct jail_cgroup *c);
+int jail_rlimits(const struct jail_limits *l);            /* in the job; 0 or -1 with errno */
+
+/* ---- jail_fs.c: what is visible ---- */
+
+int jail_fs_enter(const struct jail_spawn *s);            /* in init: build the tree, pivot; 0 or -1 with errno */
+MUSTCHECK enum rc jail_box_mount(const char *path, int64_t bytes, uint32_t uid, struct err *err);
+void jail_box_unmount(const char *path);
+struct jail_file { const char *name; struct slice bytes; bool executable; };
+MUSTCHECK enum rc jail_box_put(const char *path, const struct jail_file *f, uint32_t uid, struct err *err);
+/* Read a regular file beneath the box without following any link; RC_NEVER with the reason in err->code. */
+MUSTCHECK enum rc jail_box_get(const char *path, const char *name, struct buf *out, struct err *err);
+
+/* ---- jail_enter.c: the recipe, in init and job ---- */
+
+void NORETURN jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket);
+const char *jail_stage_name(int stage);
+
+/* ---- jail_spawn.c: the spawner, and the supervisor's side of it ---- */
+
+struct jail_lane {
+	int index;
+	uint32_t uid;
+	struct jail_cgroup cgroup;
+	pid_t spawner;
+	int spawner_socket;
+	int command_fd;        /* readable while a job runs: stop it; -1: nobody can */
+	char box[128];
+};
+MUSTCHECK enum rc jail_lane_open(struct jail_lane *l, int index, struct err *err);
+void jail_lane_close(struct jail_lane *l);
+
+struct jail_stream { struct buf head, tail; int64_t bytes; int64_t keep; };
+struct jail_result {
+	struct jail_end end;
+	struct jail_peaks peaks;
+	int64_t wall_ms;
+	bool timed_out, cpu_out, output_out, stopped, disk_full;
+	struct jail_stream out, err_out;
+	struct jail_refused refused[JAIL_REFUSED];
+	size_t refused_count;
+};
+/* Run one process to its end.  RC_OK whatever the program did; anything else: we failed. */
+MUSTCHECK enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err);
+void jail_result_release(struct jail_result *r);
+
+/* ---- jail_job.c: compile, then runs; JSON in and out ---- */
+
+MUSTCHECK enum rc jail_job(struct jail_lane *l, const struct doc *job, struct buf *out, struct err *err);
+
+/* ---- jail_check.c ---- */
+
+/* Prove each layer on this machine with small programs of ours; *report gets one line a layer. */
+MUSTCHECK enum rc jail_check(struct jail_lane *l, struct buf *report, struct err *err);
+
+#endif

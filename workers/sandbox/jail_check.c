@@ -1,0 +1,83 @@
+/*
+ * jail_check: each layer proven on this machine by a program that tries it, through the same way as any job.
+ * The programs are lines of shell, because /bin/sh is what every runtime's root has.
+ */
+#include "jail.h"
+
+#include <sys/wait.h>
+
+#include "base/mem.h"
+
+struct probe {
+	const char *layer;
+	const char *script; /* exits 0 if the layer holds */
+	int64_t wall_ms;    /* 0: the usual; a shell that may not fork waits long before it gives up */
+};
+
+static const struct probe probes[] = {
+	{ "user namespace", "test \"$(id -u)\" = 1000 && ! cat /proc/1/environ >/dev/null 2>&1", 0 },
+	{ "pid namespace", "test $$ -lt 100", 0 },
+	{ "root file system", "test ! -e /home && test ! -e /root && test ! -e /var && ! (: > /usr/x) 2>/dev/null && ! (: > /x) 2>/dev/null", 0 },
+	{ "box", "echo hello > file && test \"$(cat file)\" = hello && test \"$(pwd)\" = /work && : > /tmp/x", 0 },
+	{ "host name", "test \"$(uname -n)\" = sandbox", 0 },
+	{ "capabilities", "grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status && grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status", 0 },
+	{ "no_new_privs", "grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status", 0 },
+	{ "system call filter", "grep -q '^Seccomp:[[:space:]]*2' /proc/self/status && ! mount -t tmpfs none /tmp 2>/dev/null", 0 },
+	{ "process limit", "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i + 1)); done 2>/dev/null; exit 1", 300 },
+	{ "network", "(exec 3<>/dev/tcp/192.0.2.1/80) 2>&1 | grep -q unreachable", 0 },
+};
+
+static void fill(struct jail_spawn *s, const struct jail_lane *l, const char *script)
+{
+	static const char *const start[] = { "/bin/bash", "-c" };
+
+	*s = (struct jail_spawn){ .uid = l->uid, .profile = PROFILE_STRICT };
+	s->limits = (struct jail_limits){ .wall_ms = 5000, .cpu_ms = 4000, .memory_bytes = 64 * 1024 * 1024, .pids = 16,
+		                          .disk_bytes = 1024 * 1024, .output_bytes = 4096 };
+	memcpy(s->box, l->box, sizeof(s->box));
+	for (size_t i = 0; i < 3; i++) {
+		const char *text = i < 2 ? start[i] : script;
+
+		memcpy(s->text + s->text_bytes, text, strlen(text) + 1);
+		s->text_bytes += (uint32_t)strlen(text) + 1;
+	}
+	memcpy(s->text + s->text_bytes, "PATH=/usr/bin:/bin", sizeof("PATH=/usr/bin:/bin"));
+	s->argc = 3;
+	s->envc = 1;
+}
+
+static enum rc try_probe(struct jail_lane *l, const struct probe *p, struct buf *report, struct err *err)
+{
+	struct jail_spawn *s = mem_new(sizeof(*s));
+	struct jail_result r = { 0 };
+	bool held;
+	enum rc rc;
+
+	fill(s, l, p->script);
+	if (p->wall_ms > 0)
+		s->limits.wall_ms = p->wall_ms;
+	rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, err);
+	if (rc == RC_OK)
+		rc = jail_run(l, s, SLICE_EMPTY, &r, err);
+	jail_box_unmount(l->box);
+	mem_free(s);
+	if (rc == RC_OK && r.end.stage != 0)
+		rc = err_set(err, RC_BROKEN, "jail_recipe", "%s: %s", jail_stage_name(r.end.stage), strerror(r.end.error));
+	if (rc == RC_OK) {
+		held = strcmp(p->layer, "process limit") == 0 ? r.peaks.pids_refused > 0 : WIFEXITED(r.end.status) && WEXITSTATUS(r.end.status) == 0;
+		rc = buf_printf(report, "%-20s %s\n", p->layer, held ? "holds" : "MISSING");
+		if (rc == RC_OK && !held)
+			rc = err_set(err, RC_BROKEN, "layer_missing", "the layer '%s' does not hold on this machine", p->layer);
+	}
+	jail_result_release(&r);
+	return rc;
+}
+
+enum rc jail_check(struct jail_lane *l, struct buf *report, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(probes); i++)
+		rc = try_probe(l, &probes[i], report, err);
+	return rc;
+}

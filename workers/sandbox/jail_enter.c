@@ -1,0 +1,224 @@
+/*
+ * jail_enter: from a fresh clone to the foreign program, one verb a line; the order is the argument.
+ *
+ * Two processes.  init (pid 1 of the job's pid namespace) builds the tree with the capabilities that a new user namespace gives, forks the
+ * job, reaps, and reports; it is not dumpable, so the job can neither trace nor read it.  The job gives everything away, installs the
+ * filter as its last act and becomes the program.  A program that were pid 1 itself would not get its own signals.
+ * Between clone and exec only direct system calls and calls on our own stack.
+ */
+#include "jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { INSIDE_ID = 1000, LAST_CAPABILITY = 63, FOREVER = 0 };
+
+enum stage {
+	STAGE_NONE,
+	STAGE_SYNC,
+	STAGE_IDS,
+	STAGE_NAME,
+	STAGE_TREE,
+	STAGE_SESSION,
+	STAGE_FORK,
+	STAGE_OOM,
+	STAGE_RLIMITS,
+	STAGE_CAPABILITIES,
+	STAGE_NO_NEW_PRIVS,
+	STAGE_FILTER,
+	STAGE_LISTENER,
+	STAGE_EXEC,
+};
+
+const char *jail_stage_name(int stage)
+{
+	static const char *const names[] = { "none",    "waiting for the id maps", "taking the job's ids",   "setting the host name",
+		                             "building the tree", "starting a session",  "forking the program",  "marking for the OOM killer",
+		                             "setting rlimits",   "dropping capabilities", "setting no_new_privs", "installing the filter",
+		                             "handing over the listener", "starting the program" };
+
+	return stage >= 0 && (size_t)stage < COUNT_OF(names) ? names[stage] : "unknown";
+}
+
+static void NORETURN fail(int report_fd, int stage)
+{
+	struct jail_end end = { .stage = stage, .error = errno };
+
+	(void)!write(report_fd, &end, sizeof(end)); /* without it the supervisor sees a program that ended without a word */
+	_exit(125);
+}
+
+static int wait_for_maps(int sync_fd)
+{
+	char go;
+
+	return read(sync_fd, &go, 1) == 1 ? 0 : -1;
+}
+
+static int take_ids(void)
+{
+	/* Our old id has no name in this namespace, so no capability is lost here: the tree still has to be built. */
+	return syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(INSIDE_ID, INSIDE_ID, INSIDE_ID) < 0 ||
+	                       setresuid(INSIDE_ID, INSIDE_ID, INSIDE_ID) < 0 ?
+	               -1 :
+	               0;
+}
+
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { { 0 } };
+
+	for (int c = 0; c <= LAST_CAPABILITY; c++) {
+		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EINVAL)
+			return -1;
+	}
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -1;
+	return (int)syscall(SYS_capset, &head, none);
+}
+
+static int mark_for_oom(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return -1;
+	rc = write(fd, "1000", 4) == 4 ? 0 : -1; /* the job first, never spawner or init */
+	(void)close(fd);
+	return rc;
+}
+
+static int hand_over(int socket, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	char mark = 'L';
+	struct iovec part = { .iov_base = &mark, .iov_len = 1 };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
+}
+
+static void split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], char *env[JAIL_ENV + 1])
+{
+	const char *at = s->text;
+
+	for (uint32_t i = 0; i < s->argc; i++, at += strlen(at) + 1)
+		argv[i] = (char *)(uintptr_t)at;
+	argv[s->argc] = NULL;
+	for (uint32_t i = 0; i < s->envc; i++, at += strlen(at) + 1)
+		env[i] = (char *)(uintptr_t)at;
+	env[s->envc] = NULL;
+}
+
+static void NORETURN become_program(const struct jail_spawn *s, int report_fd, int listener_socket)
+{
+	char *argv[JAIL_ARGS + 1], *env[JAIL_ENV + 1];
+	sigset_t none;
+	int listener;
+
+	split_text(s, argv, env);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);    /* its own proc files are its own again */
+	if (mark_for_oom() < 0)
+		fail(report_fd, STAGE_OOM);
+	if (jail_rlimits(&s->limits) < 0)
+		fail(report_fd, STAGE_RLIMITS);
+	if (syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
+		fail(report_fd, STAGE_RLIMITS);
+	if (drop_capabilities() < 0)
+		fail(report_fd, STAGE_CAPABILITIES);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		fail(report_fd, STAGE_NO_NEW_PRIVS);
+	listener = jail_syscalls_install((enum jail_profile)s->profile);
+	if (listener < 0)
+		fail(report_fd, STAGE_FILTER);
+	if (hand_over(listener_socket, listener) < 0)
+		fail(report_fd, STAGE_LISTENER);
+	(void)close(listener); /* CLOEXEC would do; the program must never own its own judge */
+	(void)execve(argv[0], argv, env);
+	fail(report_fd, STAGE_EXEC);
+}
+
+static int64_t micros(struct timeval t)
+{
+	return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
+}
+
+/* Reap until the job is gone, then end and count what it left. */
+static void NORETURN watch_program(pid_t job, int report_fd)
+{
+	struct jail_end end = { 0 };
+	struct rusage use;
+	int status;
+	pid_t p;
+
+	for (;;) {
+		p = waitpid(-1, &status, 0);
+		if (p == job)
+			break;
+		if (p < 0 && errno != EINTR)
+			_exit(125);
+	}
+	end.status = status;
+	(void)kill(-1, SIGKILL); /* everyone in this namespace but us; ESRCH: nobody */
+	while ((p = waitpid(-1, &status, 0)) > 0)
+		end.leftovers++;
+	(void)getrusage(RUSAGE_CHILDREN, &use); /* cannot fail with these arguments */
+	end.cpu_us = micros(use.ru_utime) + micros(use.ru_stime);
+	end.max_rss_bytes = use.ru_maxrss * 1024;
+	(void)!write(report_fd, &end, sizeof(end)); /* a pipe has room for one struct */
+	_exit(0);
+}
+
+void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket)
+{
+	pid_t job;
+
+	if (wait_for_maps(sync_fd) < 0)
+		fail(report_fd, STAGE_SYNC);
+	if (take_ids() < 0)
+		fail(report_fd, STAGE_IDS);
+	/* Changing ids forgot it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		fail(report_fd, STAGE_IDS);
+	if (sethostname("sandbox", 7) < 0 || setdomainname("", 0) < 0)
+		fail(report_fd, STAGE_NAME);
+	(void)umask(022);
+	if (jail_fs_enter(s) < 0)
+		fail(report_fd, STAGE_TREE);
+	if (setsid() < 0)
+		fail(report_fd, STAGE_SESSION);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	job = fork();
+	if (job < 0)
+		fail(report_fd, STAGE_FORK);
+	if (job == 0)
+		become_program(s, report_fd, listener_socket);
+	/* The job's pipes must end with the job. */
+	(void)close(0);
+	(void)close(1);
+	(void)close(2);
+	(void)close(listener_socket);
+	watch_program(job, report_fd);
+}

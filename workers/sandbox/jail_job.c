@@ -1,0 +1,332 @@
+/*
+ * jail_job: a job in JSON: perhaps a compile, then runs of the same program, each in a box of its own.
+ *
+ * {"job":17,"profile":"strict","env":["A=b"],"limits":{...},"files":[{"name":"main.py","base64":"..","executable":false}],
+ *  "compile":{"argv":["/usr/bin/gcc",...],"limits":{...},"product":"program"},           (optional)
+ *  "argv":["/usr/bin/python3","main.py"],
+ *  "runs":[{"stdin":"<base64>","files":[...],"argv":[...],"wall_ms":1000}],              (argv, wall_ms, files: instead of, or beside, the job's)
+ *  "outputs":["plot.png"],"file_bytes":1048576}                                          (collected after the first run)
+ * Answer: {"job":17,"compile":RESULT,"runs":[RESULT...],"files":[{"name","bytes","sha256","base64"}],"files_refused":[{"name","why"}]}
+ * RESULT: {"exit_code":0,"signal":0,"wall_ms":..,...,"stdout":{"bytes":..,"truncated":..,"base64":..},"refused":[...]}
+ * A failed compile ends the job: runs is then empty.  The compile's product goes from one box to the next only through here.
+ */
+#include "jail.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/mem.h"
+
+enum { NAME_BYTES = 200 };
+
+struct job {
+	struct jail_lane *lane;
+	const struct doc *doc;
+	struct buf product;         /* what the compiler made */
+	const char *product_name;   /* NULL: nothing was compiled */
+	struct doc *answer;
+};
+
+static void read_limits(const struct doc *d, struct jail_limits *l)
+{
+	struct { const char *name; int64_t *at; } rows[] = {
+		{ "wall_ms", &l->wall_ms },     { "cpu_ms", &l->cpu_ms },         { "memory_bytes", &l->memory_bytes },
+		{ "pids", &l->pids },           { "disk_bytes", &l->disk_bytes }, { "output_bytes", &l->output_bytes },
+		{ "file_bytes", &l->file_bytes }, { "address_bytes", &l->address_bytes },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		*rows[i].at = doc_get_int(d, rows[i].name, *rows[i].at);
+}
+
+/* Every limit must be there: a job without one is our bug, and must not run without it. */
+static enum rc check_limits(const struct jail_limits *l, struct err *err)
+{
+	if (l->wall_ms <= 0 || l->cpu_ms <= 0 || l->memory_bytes <= 0 || l->pids <= 0 || l->disk_bytes <= 0 || l->output_bytes <= 0)
+		return err_set(err, RC_NEVER, "limits", "wall_ms, cpu_ms, memory_bytes, pids, disk_bytes and output_bytes must be above 0");
+	return RC_OK;
+}
+
+static enum rc add_strings(struct jail_spawn *s, const struct doc *list, uint32_t max, uint32_t *count, struct err *err)
+{
+	for (size_t i = 0; i < doc_count(list); i++) {
+		struct slice text = doc_text(doc_at(list, i));
+
+		if (*count == max || s->text_bytes + text.len + 1 > sizeof(s->text) || (text.len > 0 && memchr(text.ptr, 0, text.len)))
+			return err_set(err, RC_NEVER, "argv", "too many or too long arguments");
+		if (text.len > 0)
+			memcpy(s->text + s->text_bytes, text.ptr, text.len);
+		s->text[s->text_bytes + text.len] = 0;
+		s->text_bytes += (uint32_t)text.len + 1;
+		(*count)++;
+	}
+	return RC_OK;
+}
+
+static enum rc put_file(struct job *j, const struct doc *d, struct err *err)
+{
+	AUTO_BUF struct buf bytes = BUF_INIT(JAIL_FRAME_BYTES);
+	struct slice name = doc_get_text(d, "name");
+	struct jail_file f = { .name = name.ptr, .executable = doc_get_bool(d, "executable", false) };
+
+	if (name.len == 0 || name.len > NAME_BYTES || name.ptr[0] == '/' || memchr(name.ptr, 0, name.len))
+		return err_set(err, RC_NEVER, "file_name", "a relative name of at most %d bytes expected", NAME_BYTES);
+	if (buf_add_unbase64(&bytes, doc_get_text(d, "base64")) != RC_OK)
+		return err_set(err, RC_NEVER, "file_base64", "'%s' is not base64", name.ptr);
+	f.bytes = buf_slice(&bytes);
+	return jail_box_put(j->lane->box, &f, j->lane->uid, err);
+}
+
+static enum rc put_files(struct job *j, const struct doc *list, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < doc_count(list); i++)
+		rc = put_file(j, doc_at(list, i), err);
+	return rc;
+}
+
+/* ---- one result ---- */
+
+static void set_stream(struct doc *to, const char *key, const struct jail_stream *s)
+{
+	size_t half = (size_t)s->keep / 2;
+	size_t tail = s->tail.len < half ? s->tail.len : half;
+	bool cut = s->bytes > (int64_t)(s->head.len + tail);
+	AUTO_BUF struct buf all = BUF_INIT((size_t)s->keep + 128);
+	AUTO_BUF struct buf base64 = BUF_INIT(2 * (size_t)s->keep + 256);
+	struct doc *d = doc_new_object();
+
+	(void)!buf_add(&all, s->head.data, s->head.len); /* both buffers were sized for all of it */
+	if (cut)
+		(void)!buf_printf(&all, "\n... %lld bytes left out ...\n", (long long)(s->bytes - (int64_t)(s->head.len + tail)));
+	if (tail > 0)
+		(void)!buf_add(&all, s->tail.data + s->tail.len - tail, tail);
+	(void)!buf_add_base64(&base64, buf_slice(&all));
+	doc_set_int(d, "bytes", s->bytes);
+	doc_set_bool(d, "truncated", cut);
+	doc_set_text(d, "base64", buf_slice(&base64));
+	doc_set(to, key, d);
+}
+
+static struct doc *result_doc(const struct jail_result *r)
+{
+	struct doc *d = doc_new_object(), *refused = doc_new_array();
+	int status = r->end.status;
+	/* Killed processes report nothing to init: then the cgroup's account is the only one. */
+	int64_t cpu_us = r->end.cpu_us > r->peaks.cpu_us ? r->end.cpu_us : r->peaks.cpu_us;
+
+	doc_set_int(d, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	doc_set_int(d, "signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	doc_set_int(d, "wall_ms", r->wall_ms);
+	doc_set_int(d, "cpu_ms", cpu_us / 1000);
+	doc_set_int(d, "peak_memory_bytes", r->peaks.memory_bytes > r->end.max_rss_bytes ? r->peaks.memory_bytes : r->end.max_rss_bytes);
+	doc_set_int(d, "oom_kills", r->peaks.oom_kills);
+	doc_set_int(d, "pids_peak", r->peaks.pids_peak);
+	doc_set_int(d, "pids_refused", r->peaks.pids_refused);
+	doc_set_int(d, "leftovers", r->end.leftovers);
+	doc_set_bool(d, "timed_out", r->timed_out);
+	doc_set_bool(d, "cpu_out", r->cpu_out);
+	doc_set_bool(d, "output_out", r->output_out);
+	doc_set_bool(d, "disk_full", r->disk_full);
+	doc_set_bool(d, "stopped", r->stopped);
+	set_stream(d, "stdout", &r->out);
+	set_stream(d, "stderr", &r->err_out);
+	for (size_t i = 0; i < r->refused_count; i++) {
+		struct doc *one = doc_new_object();
+
+		doc_set_text(one, "name", slice_text(r->refused[i].name));
+		doc_set_text(one, "argument", slice_text(r->refused[i].argument));
+		doc_set_int(one, "count", r->refused[i].count);
+		doc_set_bool(one, "hard", r->refused[i].hard);
+		doc_add(refused, one);
+	}
+	doc_set(d, "refused", refused);
+	return d;
+}
+
+static bool box_is_full(const char *path)
+{
+	struct statvfs s;
+
+	return statvfs(path, &s) == 0 && (s.f_bavail == 0 || s.f_favail == 0);
+}
+
+/* ---- phases ---- */
+
+static enum rc set_profile(const struct doc *d, struct jail_spawn *s, struct err *err)
+{
+	struct slice name = doc_get_text(d, "profile");
+
+	if (slice_is(name, "strict"))
+		s->profile = PROFILE_STRICT;
+	else if (slice_is(name, "jit"))
+		s->profile = PROFILE_JIT;
+	else
+		return err_set(err, RC_NEVER, "profile", "'strict' or 'jit' expected");
+	return RC_OK;
+}
+
+static enum rc prepare(struct job *j, const struct doc *argv, const struct doc *more_limits, struct jail_spawn *s, struct err *err)
+{
+	enum rc rc = set_profile(j->doc, s, err);
+
+	s->uid = j->lane->uid;
+	memcpy(s->box, j->lane->box, sizeof(s->box));
+	read_limits(doc_get(j->doc, "limits"), &s->limits);
+	read_limits(more_limits, &s->limits);
+	if (rc == RC_OK)
+		rc = check_limits(&s->limits, err);
+	if (rc == RC_OK)
+		rc = add_strings(s, argv, JAIL_ARGS, &s->argc, err);
+	if (rc == RC_OK)
+		rc = add_strings(s, doc_get(j->doc, "env"), JAIL_ENV, &s->envc, err);
+	if (rc == RC_OK && s->argc == 0)
+		rc = err_set(err, RC_NEVER, "argv", "argv is empty");
+	return rc;
+}
+
+/* Mount a box, fill it, run, and leave it mounted: the caller collects and unmounts. */
+static enum rc run_in_box(struct job *j, const struct jail_spawn *s, const struct doc *files, struct slice input, struct jail_result *r,
+                          struct err *err)
+{
+	enum rc rc = jail_box_mount(j->lane->box, s->limits.disk_bytes, j->lane->uid, err);
+
+	if (rc == RC_OK)
+		rc = put_files(j, doc_get(j->doc, "files"), err);
+	if (rc == RC_OK)
+		rc = put_files(j, files, err);
+	if (rc == RC_OK && j->product_name) {
+		struct jail_file f = { .name = j->product_name, .bytes = buf_slice(&j->product), .executable = true };
+
+		rc = jail_box_put(j->lane->box, &f, j->lane->uid, err);
+	}
+	if (rc == RC_OK)
+		rc = jail_run(j->lane, s, input, r, err);
+	if (rc == RC_OK) {
+		r->disk_full = box_is_full(j->lane->box) || (WIFSIGNALED(r->end.status) && WTERMSIG(r->end.status) == SIGXFSZ);
+		if (r->end.stage != 0)
+			rc = err_set(err, RC_BROKEN, "jail_recipe", "%s: %s", jail_stage_name(r->end.stage), strerror(r->end.error));
+	}
+	return rc;
+}
+
+static bool ended_well(const struct jail_result *r)
+{
+	return WIFEXITED(r->end.status) && WEXITSTATUS(r->end.status) == 0 && !r->timed_out && !r->cpu_out && !r->stopped;
+}
+
+/* true in *go_on: there is something to run. */
+static enum rc compile(struct job *j, bool *go_on, struct err *err)
+{
+	const struct doc *d = doc_get(j->doc, "compile");
+	struct slice product = doc_get_text(d, "product");
+	struct jail_spawn *s = mem_new(sizeof(*s));
+	struct jail_result r = { 0 };
+	struct err why;
+	enum rc rc;
+
+	*go_on = true;
+	if (!d) {
+		mem_free(s);
+		return RC_OK;
+	}
+	rc = prepare(j, doc_get(d, "argv"), doc_get(d, "limits"), s, err);
+	if (rc == RC_OK)
+		rc = run_in_box(j, s, NULL, SLICE_EMPTY, &r, err);
+	if (rc == RC_OK) {
+		*go_on = ended_well(&r);
+		if (*go_on && jail_box_get(j->lane->box, product.ptr, &j->product, &why) != RC_OK)
+			*go_on = false; /* the compiler said well done and left nothing: an outcome, told by its exit code 0 and no runs */
+		if (*go_on)
+			j->product_name = product.ptr;
+		doc_set(j->answer, "compile", result_doc(&r));
+	}
+	jail_box_unmount(j->lane->box);
+	jail_result_release(&r);
+	mem_free(s);
+	return rc;
+}
+
+static void collect(struct job *j)
+{
+	const struct doc *names = doc_get(j->doc, "outputs");
+	struct doc *files = doc_new_array(), *refused = doc_new_array();
+	size_t left = (size_t)doc_get_int(j->doc, "file_bytes", 0);
+
+	for (size_t i = 0; i < doc_count(names); i++) {
+		struct slice name = doc_text(doc_at(names, i));
+		struct buf bytes = BUF_INIT(left);
+		struct doc *one = doc_new_object();
+		struct err why;
+
+		doc_set_text(one, "name", name);
+		if (name.len > 0 && jail_box_get(j->lane->box, name.ptr, &bytes, &why) == RC_OK) {
+			struct sha256 sum = digest_sha256(buf_slice(&bytes));
+			AUTO_BUF struct buf base64 = BUF_INIT(2 * bytes.len + 16);
+			char hex[SHA256_HEX_BYTES];
+
+			digest_hex(&sum, hex);
+			(void)!buf_add_base64(&base64, buf_slice(&bytes)); /* sized for it */
+			doc_set_int(one, "bytes", (int64_t)bytes.len);
+			doc_set_text(one, "sha256", slice_text(hex));
+			doc_set_text(one, "base64", buf_slice(&base64));
+			doc_add(files, one);
+			left -= bytes.len;
+		} else {
+			doc_set_text(one, "why", slice_text(name.len > 0 ? why.code : "name"));
+			doc_add(refused, one);
+		}
+		buf_release(&bytes);
+	}
+	doc_set(j->answer, "files", files);
+	doc_set(j->answer, "files_refused", refused);
+}
+
+static enum rc run_once(struct job *j, const struct doc *run, bool first, struct doc *results, bool *stopped, struct err *err)
+{
+	AUTO_BUF struct buf input = BUF_INIT(JAIL_FRAME_BYTES);
+	const struct doc *argv = doc_get(run, "argv");
+	struct jail_spawn *s = mem_new(sizeof(*s));
+	struct jail_result r = { 0 };
+	enum rc rc = prepare(j, argv ? argv : doc_get(j->doc, "argv"), run, s, err);
+
+	if (rc == RC_OK && buf_add_unbase64(&input, doc_get_text(run, "stdin")) != RC_OK)
+		rc = err_set(err, RC_NEVER, "stdin_base64", "stdin is not base64");
+	if (rc == RC_OK)
+		rc = run_in_box(j, s, doc_get(run, "files"), buf_slice(&input), &r, err);
+	if (rc == RC_OK) {
+		if (first)
+			collect(j);
+		doc_add(results, result_doc(&r));
+		*stopped = r.stopped;
+	}
+	jail_box_unmount(j->lane->box);
+	jail_result_release(&r);
+	mem_free(s);
+	return rc;
+}
+
+enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, struct err *err)
+{
+	struct job j = { .lane = l, .doc = doc, .product = BUF_INIT(JAIL_PRODUCT_BYTES), .answer = doc_new_object() };
+	const struct doc *runs = doc_get(doc, "runs");
+	struct doc *results = doc_new_array();
+	bool go_on = true, stopped = false;
+	enum rc rc;
+
+	doc_set_int(j.answer, "job", doc_get_int(doc, "job", 0));
+	rc = compile(&j, &go_on, err);
+	for (size_t i = 0; rc == RC_OK && go_on && !stopped && i < doc_count(runs) && i < JAIL_RUNS; i++)
+		rc = run_once(&j, doc_at(runs, i), i == 0, results, &stopped, err);
+	doc_set(j.answer, "runs", results);
+	if (rc == RC_OK)
+		rc = doc_write(j.answer, out);
+	doc_free(j.answer);
+	buf_release(&j.product);
+	return rc;
+}

@@ -1,0 +1,318 @@
+/*
+ * jail_limits: cgroup v1, v2 or a hybrid of both, and rlimits.
+ *
+ * v1: a folder per controller, /sys/fs/cgroup/<controller>/airlock-jail-<pid>/lane-<n>; v2: one folder with its controllers switched on.
+ * The folder's name holds the jail's pid, so that the next start finds and removes what a killed jail left.
+ */
+#include "jail.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROOT "/sys/fs/cgroup"
+#define PREFIX "airlock-jail-"
+
+static int write_text(const char *dir, const char *file, const char *text)
+{
+	char path[JAIL_PATH_BYTES + 64];
+	int fd, rc, saved;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file); /* sized for both */
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	rc = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+	saved = errno;
+	(void)close(fd); /* cgroup files are written by write(2) alone */
+	errno = saved;
+	return rc;
+}
+
+static int write_number(const char *dir, const char *file, int64_t n)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%lld", (long long)n);
+	return write_text(dir, file, text);
+}
+
+static bool read_text(const char *dir, const char *file, char *out, size_t max)
+{
+	char path[JAIL_PATH_BYTES + 64];
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, out, max - 1);
+	(void)close(fd);
+	out[n > 0 ? n : 0] = 0;
+	return n > 0;
+}
+
+/* The number behind `key ` in a flat keyed file, or the whole file if key is NULL; 0 if absent. */
+static int64_t read_number(const char *dir, const char *file, const char *key)
+{
+	char text[4096], *at = text;
+
+	if (!dir[0] || !read_text(dir, file, text, sizeof(text)))
+		return 0;
+	if (key) {
+		size_t n = strlen(key);
+
+		while (at && !(strncmp(at, key, n) == 0 && at[n] == ' ')) {
+			at = strchr(at, '\n');
+			if (at)
+				at++;
+		}
+		if (!at)
+			return 0;
+		at += n;
+	}
+	return strtoll(at, NULL, 10);
+}
+
+/* ---- folders ---- */
+
+/* Does <root>/cgroup.controllers offer all three? */
+static bool v2_has_all(const char *root)
+{
+	char text[512];
+
+	return read_text(root, "cgroup.controllers", text, sizeof(text)) && strstr(text, "memory") && strstr(text, "pids") &&
+	       strstr(text, "cpu");
+}
+
+static enum rc make_dir(const char *path, struct err *err)
+{
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return err_set(err, RC_BROKEN, "cgroup", "cannot make %s: %s (the jail needs a cgroup it may write to: start it as root)", path,
+		               strerror(errno));
+	return RC_OK;
+}
+
+static enum rc open_v2(struct jail_cgroup *c, int lane, struct err *err)
+{
+	char parent[JAIL_PATH_BYTES / 2];
+	enum rc rc;
+
+	(void)snprintf(parent, sizeof(parent), ROOT "/" PREFIX "%d", (int)getppid());
+	(void)write_text(ROOT, "cgroup.subtree_control", "+memory +pids +cpu"); /* the next check tells if it is so */
+	rc = make_dir(parent, err);
+	if (rc != RC_OK)
+		return rc;
+	if (write_text(parent, "cgroup.subtree_control", "+memory +pids +cpu") < 0)
+		return err_set(err, RC_BROKEN, "cgroup", "%s: cannot switch on memory, pids and cpu: %s", parent, strerror(errno));
+	(void)snprintf(c->dirs[0], sizeof(c->dirs[0]), "%s/lane-%d", parent, lane);
+	rc = make_dir(c->dirs[0], err);
+	if (rc != RC_OK)
+		return rc;
+	c->count = 1;
+	c->v2 = true;
+	memcpy(c->memory, c->dirs[0], sizeof(c->memory));
+	memcpy(c->pids, c->dirs[0], sizeof(c->pids));
+	memcpy(c->cpu, c->dirs[0], sizeof(c->cpu));
+	memcpy(c->cpuacct, c->dirs[0], sizeof(c->cpuacct));
+	return RC_OK;
+}
+
+static enum rc open_v1(struct jail_cgroup *c, int lane, struct err *err)
+{
+	static const char *const controllers[] = { "memory", "pids", "cpu", "cpuacct" };
+	char *const places[] = { c->memory, c->pids, c->cpu, c->cpuacct };
+
+	for (int i = 0; i < 4; i++) {
+		char base[64], parent[JAIL_PATH_BYTES / 2];
+		enum rc rc;
+
+		(void)snprintf(base, sizeof(base), ROOT "/%s", controllers[i]);
+		if (access(base, F_OK) < 0) {
+			if (i >= 2)
+				continue; /* cpu quota and its account are comfort: rlimits and the wall clock hold */
+			return err_set(err, RC_BROKEN, "cgroup", "this machine has no cgroup controller %s (neither v1 nor v2)", controllers[i]);
+		}
+		(void)snprintf(parent, sizeof(parent), "%s/" PREFIX "%d", base, (int)getppid());
+		rc = make_dir(parent, err);
+		if (rc != RC_OK)
+			return rc;
+		(void)snprintf(c->dirs[c->count], sizeof(c->dirs[0]), "%s/lane-%d", parent, lane);
+		rc = make_dir(c->dirs[c->count], err);
+		if (rc != RC_OK)
+			return rc;
+		memcpy(places[i], c->dirs[c->count++], JAIL_PATH_BYTES);
+	}
+	return RC_OK;
+}
+
+enum rc jail_cgroup_open(struct jail_cgroup *c, int lane, struct err *err)
+{
+	*c = (struct jail_cgroup){ 0 };
+	return v2_has_all(ROOT) ? open_v2(c, lane, err) : open_v1(c, lane, err);
+}
+
+enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err)
+{
+	for (int i = 0; i < c->count; i++) {
+		if (write_number(c->dirs[i], "cgroup.procs", pid) < 0)
+			return err_set(err, RC_BROKEN, "cgroup", "%s: cannot join: %s", c->dirs[i], strerror(errno));
+	}
+	return RC_OK;
+}
+
+enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, struct err *err)
+{
+	enum { OURS = 2, PERIOD_US = 100000 }; /* spawner and init count, too */
+	bool ok;
+
+	if (c->v2) {
+		(void)write_text(c->memory, "memory.swap.max", "0"); /* absent without swap */
+		(void)write_text(c->memory, "memory.peak", "0");     /* resettable from Linux 6.12 on */
+		ok = write_number(c->memory, "memory.max", l->memory_bytes) == 0;
+	} else {
+		(void)write_text(c->memory, "memory.force_empty", "0"); /* page cache of the last job */
+		(void)write_text(c->memory, "memory.max_usage_in_bytes", "0");
+		ok = write_number(c->memory, "memory.limit_in_bytes", l->memory_bytes) == 0;
+	}
+	if (!ok)
+		return err_set(err, RC_BROKEN, "cgroup", "%s: memory limit: %s", c->memory, strerror(errno));
+	if (write_number(c->pids, "pids.max", l->pids + OURS) < 0)
+		return err_set(err, RC_BROKEN, "cgroup", "%s: pids limit: %s", c->pids, strerror(errno));
+	return RC_OK;
+}
+
+void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out)
+{
+	*out = (struct jail_peaks){ 0 };
+	if (c->v2) {
+		out->memory_bytes = read_number(c->memory, "memory.peak", NULL);
+		out->oom_kills = read_number(c->memory, "memory.events", "oom_kill");
+		out->pids_refused = read_number(c->pids, "pids.events", "max");
+		out->pids_peak = read_number(c->pids, "pids.peak", NULL);
+		out->cpu_us = read_number(c->cpuacct, "cpu.stat", "usage_usec");
+		return;
+	}
+	out->memory_bytes = read_number(c->memory, "memory.max_usage_in_bytes", NULL);
+	out->oom_kills = read_number(c->memory, "memory.oom_control", "oom_kill");
+	out->pids_refused = read_number(c->pids, "pids.events", "max");
+	out->pids_peak = read_number(c->pids, "pids.peak", NULL);
+	out->cpu_us = read_number(c->cpuacct, "cpuacct.usage", NULL) / 1000;
+}
+
+void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare)
+{
+	enum { ROUNDS = 100 };
+
+	/* Processes may fork while we read: go on until only the spared one is left; pid namespaces end them anyway. */
+	for (int round = 0; round < ROUNDS; round++) {
+		char text[65536], *at = text;
+		int killed = 0;
+
+		if (!read_text(c->pids, "cgroup.procs", text, sizeof(text)))
+			return;
+		while (*at) {
+			char *end;
+			long pid = strtol(at, &end, 10);
+
+			if (end == at)
+				break;
+			if (pid > 1 && pid != spare && kill((pid_t)pid, SIGKILL) == 0)
+				killed++;
+			at = *end ? end + 1 : end;
+		}
+		if (killed == 0)
+			return;
+		(void)usleep(1000); /* between two looks at the kernel's list */
+	}
+}
+
+void jail_cgroup_close(struct jail_cgroup *c)
+{
+	for (int i = 0; i < c->count; i++)
+		(void)rmdir(c->dirs[i]); /* what is still busy, the next start sweeps */
+	c->count = 0;
+}
+
+/* ---- what a killed jail left ---- */
+
+static void remove_tree(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	while ((e = readdir(d))) {
+		char child[JAIL_PATH_BYTES + 256];
+
+		if (strncmp(e->d_name, "lane-", 5) != 0)
+			continue;
+		(void)snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
+		(void)rmdir(child); /* busy: its processes are dying; swept next time */
+	}
+	(void)closedir(d);
+	(void)rmdir(path);
+}
+
+static void sweep(const char *base)
+{
+	DIR *d = opendir(base);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	while ((e = readdir(d))) {
+		char path[JAIL_PATH_BYTES];
+		long pid;
+
+		if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) != 0)
+			continue;
+		pid = strtol(e->d_name + sizeof(PREFIX) - 1, NULL, 10);
+		if (pid > 0 && pid != getpid() && kill((pid_t)pid, 0) == 0)
+			continue; /* its jail lives */
+		(void)snprintf(path, sizeof(path), "%s/%s", base, e->d_name);
+		remove_tree(path);
+	}
+	(void)closedir(d);
+}
+
+enum rc jail_cgroup_sweep(struct err *err)
+{
+	static const char *const bases[] = { ROOT, ROOT "/memory", ROOT "/pids", ROOT "/cpu", ROOT "/cpuacct" };
+
+	if (access(ROOT, F_OK) < 0)
+		return err_set(err, RC_BROKEN, "cgroup", ROOT " is not there: no memory or process limit can be set on this machine");
+	for (size_t i = 0; i < COUNT_OF(bases); i++)
+		sweep(bases[i]);
+	return RC_OK;
+}
+
+/* ---- rlimits, in the job ---- */
+
+static int limit(int what, int64_t value)
+{
+	struct rlimit r = { (rlim_t)value, (rlim_t)value };
+
+	return setrlimit((__rlimit_resource_t)what, &r);
+}
+
+int jail_rlimits(const struct jail_limits *l)
+{
+	enum { FILES = 256, STACK = 64 * 1024 * 1024, MEMLOCK = 64 * 1024, QUEUE = 0 };
+	/* SIGXCPU one second after the limit that the supervisor watches: a program that outlives it is stopped all the same. */
+	int64_t cpu_s = l->cpu_ms / 1000 + 1;
+
+	if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, FILES) < 0 || limit(RLIMIT_MEMLOCK, MEMLOCK) < 0 ||
+	    limit(RLIMIT_MSGQUEUE, QUEUE) < 0 || limit(RLIMIT_STACK, STACK) < 0 || limit(RLIMIT_NICE, 0) < 0 ||
+	    limit(RLIMIT_RTPRIO, 0) < 0 || limit(RLIMIT_CPU, cpu_s) < 0 || limit(RLIMIT_FSIZE, l->disk_bytes) < 0)
+		return -1;
+	if (l->address_bytes > 0 && limit(RLIMIT_AS, l->address_bytes) < 0)
+		return -1;
+	return 0;
+}

@@ -1,0 +1,328 @@
+/*
+ * airlock-jail: runs programs.  Started by airlock-sandbox (or by a test) with one socket and a number of lanes, before that program has
+ * a thread or a connection; no network, no broker, no secret, lib/base only.
+ *
+ *   airlock-jail --fd N --lanes N      serve jobs on descriptor N until it closes
+ *   airlock-jail --check               prove each layer on this machine, print one line a layer, exit 0 or 3
+ *
+ * Rights it keeps, and why: CAP_SYS_ADMIN (namespaces, mounts), CAP_NET_ADMIN (loopback of a lane's empty network), CAP_SETUID and
+ * CAP_SETGID (id maps), CAP_KILL (jobs run under other ids), CAP_CHOWN, CAP_DAC_OVERRIDE and CAP_FOWNER (files in a box), CAP_SYS_RESOURCE (OOM score),
+ * CAP_SYS_PTRACE (reading id maps of a process that is not dumpable).  As root it drops every other capability; not as root it says what is missing.
+ */
+#include "jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/capability.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/slice.h"
+
+#include "jail_wire.h"
+
+enum { EXIT_ENDED = 0, EXIT_USE = 1, EXIT_BROKEN = 2, EXIT_UNSAFE = 3 };
+
+struct slot {
+	int socket; /* to the lane's supervisor */
+	pid_t pid;
+	bool busy;
+	int64_t job;
+};
+
+static int complain(const struct err *err, int exit_code)
+{
+	fprintf(stderr, "airlock-jail: %s: %s\n", err->code, err->text);
+	return exit_code;
+}
+
+/* ---- rights ---- */
+
+static enum rc keep_rights(struct err *err)
+{
+	static const cap_value_t kept[] = { CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,
+		                            CAP_SYS_RESOURCE, CAP_SYS_PTRACE };
+	cap_t had = cap_get_proc(), caps = cap_init();
+	int rc = caps && had ? 0 : -1;
+
+	if (geteuid() != 0) {
+		(void)cap_free(had);
+		(void)cap_free(caps);
+		return err_set(err, RC_BROKEN, "not_root", "the jail must be started as root: namespaces, mounts and cgroups need it; it runs "
+		                                           "every program under an id of its own");
+	}
+	/* Of these what we have: containers often lack one; the layer that misses it says so. */
+	for (size_t i = 0; rc == 0 && i < COUNT_OF(kept); i++) {
+		cap_flag_value_t has = CAP_CLEAR;
+
+		rc = cap_get_flag(had, kept[i], CAP_PERMITTED, &has);
+		if (rc == 0 && has == CAP_SET)
+			rc = cap_set_flag(caps, CAP_PERMITTED, 1, &kept[i], CAP_SET) | cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept[i], CAP_SET);
+	}
+	if (rc == 0)
+		rc = cap_set_proc(caps);
+	if (rc != 0)
+		(void)err_set(err, RC_BROKEN, "capabilities", "cannot reduce capabilities: %s", strerror(errno));
+	(void)cap_free(had);
+	(void)cap_free(caps);
+	return rc == 0 ? RC_OK : RC_BROKEN;
+}
+
+/* Boxes that a killed jail left mounted. */
+static void sweep_boxes(void)
+{
+	char line[1024];
+	FILE *f = fopen("/proc/self/mounts", "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, " " JAIL_RUN_DIR "/box-"), *end, *path = at ? at + 1 : NULL;
+		long pid;
+
+		if (!at)
+			continue;
+		end = strchr(path, ' ');
+		if (end)
+			*end = 0;
+		pid = strtol(path + sizeof(JAIL_RUN_DIR "/box-") - 1, NULL, 10);
+		if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH && umount2(path, MNT_DETACH) == 0)
+			(void)rmdir(path); /* a folder that stays costs nothing */
+	}
+	if (f)
+		(void)fclose(f); /* read only */
+}
+
+static enum rc make_place(struct err *err)
+{
+	if ((mkdir(JAIL_RUN_DIR, 0711) < 0 && errno != EEXIST) || (mkdir(JAIL_RUN_DIR "/root", 0755) < 0 && errno != EEXIST))
+		return err_set(err, RC_BROKEN, "place", "cannot make " JAIL_RUN_DIR ": %s", strerror(errno));
+	sweep_boxes();
+	return jail_cgroup_sweep(err);
+}
+
+/* ---- a lane's supervisor ---- */
+
+static void answer_failure(int64_t id, const struct err *why, struct buf *out)
+{
+	AUTO_DOC struct doc *d = doc_new_object();
+
+	buf_cut(out, 0);
+	doc_set_int(d, "job", id);
+	doc_set_text(d, "failed", slice_text(why->code));
+	doc_set_text(d, "why", slice_text(why->text));
+	(void)!doc_write(d, out); /* three short members */
+}
+
+static void NORETURN serve_lane(int index, int socket)
+{
+	struct buf frame = BUF_INIT(JAIL_FRAME_BYTES), answer = BUF_INIT(JAIL_FRAME_BYTES);
+	struct jail_lane lane;
+	struct err err = { 0 };
+	enum rc rc;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	rc = jail_lane_open(&lane, index, &err);
+	lane.command_fd = socket;
+	while (rc == RC_OK && wire_read_frame(socket, &frame, &err) == RC_OK) {
+		AUTO_DOC struct doc *job = NULL;
+		struct err why = { 0 };
+		int64_t id;
+
+		rc = doc_read(buf_slice(&frame), JAIL_FRAME_BYTES, &job, &err);
+		id = doc_get_int(job, "job", 0);
+		if (rc != RC_OK || doc_get(job, "stop")) {
+			continue; /* a stop for a job that had ended meanwhile */
+		}
+		buf_cut(&answer, 0);
+		if (jail_job(&lane, job, &answer, &why) != RC_OK)
+			answer_failure(id, &why, &answer);
+		rc = wire_write_frame(socket, buf_slice(&answer), &err);
+	}
+	jail_lane_close(&lane);
+	_exit(rc == RC_OK || strcmp(err.code, "closed") == 0 ? EXIT_ENDED : complain(&err, EXIT_BROKEN));
+}
+
+static enum rc open_lanes(struct slot *slots, int count, int worker, struct err *err)
+{
+	for (int i = 0; i < count; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+			return err_set(err, RC_BROKEN, "socketpair", "%s", strerror(errno));
+		slots[i].pid = fork();
+		if (slots[i].pid < 0)
+			return err_set(err, RC_BROKEN, "fork", "%s", strerror(errno));
+		if (slots[i].pid == 0) {
+			(void)close(worker);
+			(void)close(pair[0]);
+			for (int k = 0; k < i; k++)
+				(void)close(slots[k].socket);
+			serve_lane(i, pair[1]);
+		}
+		(void)close(pair[1]);
+		slots[i].socket = pair[0];
+	}
+	return RC_OK;
+}
+
+/* ---- between worker and lanes ---- */
+
+static enum rc from_worker(int worker, struct slot *slots, int count, struct buf *frame, struct err *err)
+{
+	AUTO_DOC struct doc *d = NULL;
+	enum rc rc = wire_read_frame(worker, frame, err);
+	int64_t id;
+	bool stop;
+
+	if (rc == RC_OK)
+		rc = doc_read(buf_slice(frame), JAIL_FRAME_BYTES, &d, err);
+	if (rc != RC_OK)
+		return rc;
+	id = doc_get_int(d, "job", 0);
+	stop = doc_get(d, "stop") != NULL;
+	for (int i = 0; i < count; i++) {
+		if (stop ? !slots[i].busy || slots[i].job != id : slots[i].busy)
+			continue;
+		if (!stop) {
+			slots[i].busy = true;
+			slots[i].job = id;
+		}
+		return wire_write_frame(slots[i].socket, buf_slice(frame), err);
+	}
+	return stop ? RC_OK : err_set(err, RC_BROKEN, "lanes", "more jobs than lanes");
+}
+
+static enum rc from_lane(int worker, struct slot *slot, struct buf *frame, struct err *err)
+{
+	enum rc rc = wire_read_frame(slot->socket, frame, err);
+
+	if (rc != RC_OK)
+		return err_set(err, RC_BROKEN, "lane", "a lane ended");
+	slot->busy = false;
+	return wire_write_frame(worker, buf_slice(frame), err);
+}
+
+static enum rc serve(int worker, struct slot *slots, int count, struct err *err)
+{
+	AUTO_BUF struct buf frame = BUF_INIT(JAIL_FRAME_BYTES);
+	struct pollfd p[JAIL_LANES + 1];
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK) {
+		p[0] = (struct pollfd){ .fd = worker, .events = POLLIN };
+		for (int i = 0; i < count; i++)
+			p[i + 1] = (struct pollfd){ .fd = slots[i].socket, .events = POLLIN };
+		if (poll(p, (nfds_t)count + 1, -1) < 0 && errno != EINTR)
+			return err_set(err, RC_BROKEN, "poll", "%s", strerror(errno));
+		for (int i = 0; rc == RC_OK && i < count; i++) {
+			if (p[i + 1].revents)
+				rc = from_lane(worker, &slots[i], &frame, err);
+		}
+		if (rc == RC_OK && p[0].revents)
+			rc = from_worker(worker, slots, count, &frame, err);
+	}
+	return rc;
+}
+
+static void end_lanes(struct slot *slots, int count)
+{
+	/* A closed socket ends an idle lane at once; one that runs a job sees it as "stop". */
+	for (int i = 0; i < count; i++) {
+		if (slots[i].socket > 0)
+			(void)close(slots[i].socket);
+	}
+	for (int i = 0; i < count; i++) {
+		if (slots[i].pid > 0)
+			(void)waitpid(slots[i].pid, NULL, 0);
+	}
+	(void)!jail_cgroup_sweep(&(struct err){ 0 }); /* our own, now empty, folder */
+}
+
+static int check(void)
+{
+	AUTO_BUF struct buf report = BUF_INIT(65536);
+	struct err err = { 0 };
+	int pair[2];
+	pid_t pid;
+	int status;
+
+	/* In a child, so that the lane's folders carry our pid as a supervisor's do. */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return EXIT_BROKEN;
+	pid = fork();
+	if (pid == 0) {
+		struct jail_lane lane;
+		enum rc rc = jail_lane_open(&lane, 0, &err);
+
+		if (rc == RC_OK)
+			rc = jail_check(&lane, &report, &err);
+		jail_lane_close(&lane);
+		if (report.len > 0)
+			(void)!write(1, report.data, report.len); /* a report nobody reads */
+		_exit(rc == RC_OK ? EXIT_ENDED : complain(&err, EXIT_UNSAFE));
+	}
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return EXIT_BROKEN;
+	(void)!jail_cgroup_sweep(&err); /* what is left is swept by the next start */
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_UNSAFE;
+}
+
+static int run(int worker, int count)
+{
+	struct slot *slots = mem_new_array((size_t)count, sizeof(*slots));
+	struct err err = { 0 };
+	enum rc rc = open_lanes(slots, count, worker, &err);
+
+	if (rc == RC_OK)
+		rc = serve(worker, slots, count, &err);
+	end_lanes(slots, count);
+	mem_free(slots);
+	return strcmp(err.code, "closed") == 0 ? EXIT_ENDED : complain(&err, EXIT_BROKEN);
+}
+
+int main(int argc, char **argv)
+{
+	int64_t fd = -1, lanes = 0;
+	bool only_check = false;
+	struct err err = { 0 };
+	enum rc rc = RC_OK;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--fd") == 0 && i + 1 < argc)
+			rc = slice_int(slice_text(argv[++i]), 0, 1024, &fd);
+		else if (strcmp(argv[i], "--lanes") == 0 && i + 1 < argc)
+			rc = slice_int(slice_text(argv[++i]), 1, JAIL_LANES, &lanes);
+		else if (strcmp(argv[i], "--check") == 0)
+			only_check = true;
+		else if (strcmp(argv[i], "--version") == 0)
+			return printf("airlock-jail %s\n", AIRLOCK_VERSION) < 0;
+		else
+			rc = RC_NEVER;
+		if (rc != RC_OK)
+			break;
+	}
+	if (rc != RC_OK || (!only_check && (fd < 0 || lanes == 0))) {
+		fprintf(stderr, "Use: airlock-jail --fd N --lanes N | --check | --version\n"
+		                "Runs programs for airlock-sandbox, which starts it; --check tells what this machine can isolate.\n");
+		return EXIT_USE;
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!only_check && fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+		return EXIT_USE;
+	rc = keep_rights(&err);
+	if (rc == RC_OK)
+		rc = make_place(&err);
+	if (rc == RC_OK)
+		rc = jail_syscalls_open(&err);
+	if (rc != RC_OK)
+		return complain(&err, EXIT_UNSAFE);
+	return only_check ? check() : run((int)fd, (int)lanes);
+}

@@ -1,0 +1,438 @@
+/*
+ * jail_spawn: a lane's two processes.
+ *
+ * The spawner lives in the lane's cgroup and network namespace and does one thing: clone a job's init, write its id maps, wait for it.
+ * The supervisor (the process that calls jail_run) stays outside of that cgroup, so that no limit of the job can stop it: it feeds stdin,
+ * reads what comes out, answers refused calls, watches the clocks and kills.
+ */
+#include "jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#include "jail_wire.h"
+
+enum {
+	FIRST_UID = 0x61000000, /* far from any real account; one a lane */
+	INSIDE_ID = 1000,
+	SPAWN_FDS = 5,          /* stdin stdout stderr report listener-socket */
+	TICK_MS = 50,           /* how often the CPU account is looked at */
+	PIECE = 65536,
+	HARD_TIMES = 64,        /* a stream this many times over what is kept ends the program */
+	LINGER_MS = 5000,       /* a killed namespace that does not die */
+};
+
+/* ---- the spawner ---- */
+
+static int loopback_up(void)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (s < 0)
+		return -1;
+	rc = ioctl(s, SIOCSIFFLAGS, &r);
+	(void)close(s);
+	return rc;
+}
+
+static int write_map(pid_t pid, const char *which, uint32_t host)
+{
+	char path[64], text[64];
+	int fd, n = snprintf(text, sizeof(text), "%d %u 1\n", INSIDE_ID, host), rc;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, which);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	rc = write(fd, text, (size_t)n) == n ? 0 : -1;
+	(void)close(fd);
+	return rc;
+}
+
+static pid_t clone_init(int *pidfd)
+{
+	struct clone_args a = {
+		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	return (pid_t)syscall(SYS_clone3, &a, sizeof(a));
+}
+
+/* One job: answer with its pidfd, then with a byte when it is reaped. */
+static void spawn_one(int socket, const struct jail_spawn *s, int fds[SPAWN_FDS])
+{
+	int sync[2], pidfd = -1, status, error = 0;
+	pid_t pid;
+
+	if (pipe2(sync, O_CLOEXEC) < 0) {
+		error = errno;
+		(void)wire_send(socket, &error, sizeof(error), NULL, 0);
+		return;
+	}
+	pid = clone_init(&pidfd);
+	if (pid == 0) {
+		(void)close(sync[1]);
+		(void)close(socket);
+		for (int i = 0; i < 3; i++) {
+			if (dup2(fds[i], i) < 0)
+				_exit(125);
+		}
+		jail_enter(s, sync[0], fds[3], fds[4]);
+	}
+	error = pid < 0 ? errno : 0;
+	if (pid > 0 && (write_map(pid, "gid_map", s->uid) < 0 || write_map(pid, "uid_map", s->uid) < 0)) {
+		error = errno;
+		(void)kill(pid, SIGKILL); /* ours, not yet reaped */
+	}
+	(void)close(sync[0]);
+	if (pid > 0 && error == 0)
+		(void)!write(sync[1], "g", 1); /* if it died meanwhile, waitpid tells */
+	(void)close(sync[1]);
+	for (int i = 0; i < SPAWN_FDS; i++)
+		(void)close(fds[i]);
+	(void)wire_send(socket, &error, sizeof(error), &pidfd, pid > 0 ? 1 : 0);
+	if (pid > 0) {
+		(void)close(pidfd);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			continue;
+		(void)wire_send(socket, "R", 1, NULL, 0); /* a supervisor that is gone has taken us with it */
+	}
+}
+
+static void NORETURN spawner(int socket)
+{
+	static struct jail_spawn s; /* 16 KiB, one thread */
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)prctl(PR_SET_NAME, "jail-spawner", 0, 0, 0);
+	for (;;) {
+		int fds[SPAWN_FDS], count = SPAWN_FDS;
+		ssize_t n = wire_receive(socket, &s, sizeof(s), fds, &count);
+
+		if (n <= 0)
+			_exit(0);
+		if (n == 1) { /* "are you there": the lane's set-up is over */
+			(void)wire_send(socket, "R", 1, NULL, 0);
+			continue;
+		}
+		if (n != (ssize_t)sizeof(s) || count != SPAWN_FDS)
+			_exit(125);
+		spawn_one(socket, &s, fds);
+	}
+}
+
+/* ---- lane ---- */
+
+/* Jobs mark themselves as first to go; this makes it certain where we hold CAP_SYS_RESOURCE, so a failure is no reason to stop. */
+static void set_oom_low(pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "-999", 4);
+		(void)close(fd);
+	}
+}
+
+enum rc jail_lane_open(struct jail_lane *l, int index, struct err *err)
+{
+	int pair[2];
+	char go = 'r';
+	enum rc rc;
+
+	*l = (struct jail_lane){ .index = index, .uid = FIRST_UID + (uint32_t)index, .spawner_socket = -1, .command_fd = -1 };
+	(void)snprintf(l->box, sizeof(l->box), JAIL_RUN_DIR "/box-%d-%d", (int)getppid(), index);
+	if (mkdir(l->box, 0755) < 0 && errno != EEXIST)
+		return err_set(err, RC_BROKEN, "box", "cannot make %s: %s", l->box, strerror(errno));
+	rc = jail_cgroup_open(&l->cgroup, index, err);
+	if (rc != RC_OK)
+		return rc;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(err, RC_BROKEN, "socketpair", "%s", strerror(errno));
+	l->spawner = fork();
+	if (l->spawner < 0)
+		return err_set(err, RC_BROKEN, "fork", "%s", strerror(errno));
+	if (l->spawner == 0) {
+		(void)close(pair[0]);
+		if (unshare(CLONE_NEWNET) < 0 || loopback_up() < 0)
+			_exit(124);
+		spawner(pair[1]);
+	}
+	(void)close(pair[1]);
+	l->spawner_socket = pair[0];
+	set_oom_low(l->spawner);
+	rc = jail_cgroup_join(&l->cgroup, l->spawner, err);
+	if (rc != RC_OK)
+		return rc;
+	if (wire_send(l->spawner_socket, &go, 1, NULL, 0) < 0 || wire_receive(l->spawner_socket, &go, 1, NULL, NULL) != 1)
+		return err_set(err, RC_BROKEN, "netns", "the spawner could not make an empty network namespace");
+	return RC_OK;
+}
+
+void jail_lane_close(struct jail_lane *l)
+{
+	if (l->spawner > 0) {
+		(void)kill(l->spawner, SIGKILL);
+		(void)waitpid(l->spawner, NULL, 0);
+	}
+	if (l->spawner_socket >= 0)
+		(void)close(l->spawner_socket);
+	jail_box_unmount(l->box);
+	(void)rmdir(l->box);
+	jail_cgroup_kill(&l->cgroup, 0);
+	jail_cgroup_close(&l->cgroup);
+	*l = (struct jail_lane){ .spawner_socket = -1, .command_fd = -1 };
+}
+
+/* ---- the supervisor: one process from start to end ---- */
+
+struct running {
+	struct jail_lane *lane;
+	const struct jail_spawn *spawn;
+	struct jail_result *result;
+	struct slice input;
+	int stdin_fd, out_fd, err_fd, report_fd, listener_socket, listener, pidfd;
+	int64_t begun_ms, cpu_before_us;
+	bool killed;
+};
+
+static void shut(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd); /* pipes and sockets: nothing is lost by a failing close */
+	*fd = -1;
+}
+
+static void kill_it(struct running *r)
+{
+	if (!r->killed)
+		(void)syscall(SYS_pidfd_send_signal, r->pidfd, SIGKILL, NULL, 0); /* dead already: fine */
+	r->killed = true;
+}
+
+static void stream_init(struct jail_stream *s, int64_t keep)
+{
+	*s = (struct jail_stream){ .keep = keep };
+	s->head = (struct buf)BUF_INIT((size_t)keep);
+	s->tail = (struct buf)BUF_INIT((size_t)keep + 2 * PIECE);
+}
+
+/* The first half of what is kept stays; the rest keeps its end. */
+static void stream_add(struct jail_stream *s, const char *bytes, size_t n)
+{
+	size_t half = (size_t)s->keep / 2;
+
+	s->bytes += (int64_t)n;
+	if (s->head.len < half) {
+		size_t first = half - s->head.len < n ? half - s->head.len : n;
+
+		(void)!buf_add(&s->head, bytes, first); /* below its ceiling by construction */
+		bytes += first;
+		n -= first;
+	}
+	if (n == 0)
+		return;
+	(void)!buf_add(&s->tail, bytes, n);
+	if (s->tail.len > half + PIECE)
+		buf_drop(&s->tail, s->tail.len - half);
+}
+
+static void read_stream(struct running *r, int *fd, struct jail_stream *s)
+{
+	char piece[PIECE];
+	ssize_t n = read(*fd, piece, sizeof(piece));
+
+	if (n > 0) {
+		stream_add(s, piece, (size_t)n);
+		if (s->bytes > HARD_TIMES * s->keep) {
+			r->result->output_out = true;
+			kill_it(r);
+		}
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		shut(fd);
+	}
+}
+
+static void feed(struct running *r)
+{
+	ssize_t n = r->input.len > 0 ? write(r->stdin_fd, r->input.ptr, r->input.len) : 0;
+
+	if (n > 0) {
+		r->input.ptr += n;
+		r->input.len -= (size_t)n;
+	}
+	if (r->input.len == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		shut(&r->stdin_fd);
+}
+
+static void watch_clocks(struct running *r)
+{
+	const struct jail_limits *l = &r->spawn->limits;
+	struct jail_peaks now;
+
+	r->result->wall_ms = clock_mono_ms() - r->begun_ms;
+	if (r->killed)
+		return;
+	if (r->result->wall_ms >= l->wall_ms) {
+		r->result->timed_out = true;
+		kill_it(r);
+		return;
+	}
+	jail_cgroup_peaks(&r->lane->cgroup, &now);
+	if (now.cpu_us - r->cpu_before_us >= l->cpu_ms * 1000) {
+		r->result->cpu_out = true;
+		kill_it(r);
+	}
+}
+
+static int wait_ms(const struct running *r)
+{
+	int64_t left = r->spawn->limits.wall_ms - (clock_mono_ms() - r->begun_ms);
+
+	return left < 0 ? 0 : left < TICK_MS ? (int)left : TICK_MS;
+}
+
+/* Until init is dead and all pipes are empty. */
+static enum rc supervise(struct running *r, struct err *err)
+{
+	bool dead = false;
+
+	while (!dead || r->out_fd >= 0 || r->err_fd >= 0) {
+		struct pollfd p[] = {
+			{ .fd = r->out_fd, .events = POLLIN },   { .fd = r->err_fd, .events = POLLIN },
+			{ .fd = r->stdin_fd, .events = POLLOUT }, { .fd = r->listener, .events = POLLIN },
+			{ .fd = r->listener_socket, .events = POLLIN }, { .fd = dead ? -1 : r->pidfd, .events = POLLIN },
+			{ .fd = r->killed ? -1 : r->lane->command_fd, .events = POLLIN },
+		};
+
+		if (poll(p, COUNT_OF(p), wait_ms(r)) < 0 && errno != EINTR)
+			return err_set(err, RC_BROKEN, "poll", "%s", strerror(errno));
+		if (p[4].revents) {
+			char mark;
+			int count = 1;
+
+			if (wire_receive(r->listener_socket, &mark, 1, &r->listener, &count) != 1 || count != 1)
+				r->listener = -1; /* it failed before the filter: the report says where */
+			shut(&r->listener_socket);
+		}
+		if (p[3].revents & POLLIN)
+			jail_syscalls_answer(r->listener, r->result->refused, &r->result->refused_count);
+		else if (p[3].revents)
+			shut(&r->listener);
+		if (p[0].revents)
+			read_stream(r, &r->out_fd, &r->result->out);
+		if (p[1].revents)
+			read_stream(r, &r->err_fd, &r->result->err_out);
+		if (p[2].revents)
+			feed(r);
+		if (p[5].revents)
+			dead = true;
+		if (p[6].revents) {
+			r->result->stopped = true;
+			kill_it(r);
+		}
+		watch_clocks(r);
+		if (r->killed && r->result->wall_ms > r->spawn->limits.wall_ms + LINGER_MS)
+			return err_set(err, RC_BROKEN, "survivor", "a killed job did not die within %d ms", LINGER_MS);
+	}
+	return RC_OK;
+}
+
+static enum rc start(struct running *r, struct err *err)
+{
+	int in[2], out[2], error_out[2], report[2], listener[2], error = 0, count = 1;
+	enum rc rc = RC_OK;
+
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(error_out, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, listener) < 0)
+		return err_set(err, RC_BROKEN, "pipe", "%s", strerror(errno));
+	r->stdin_fd = in[1];
+	r->out_fd = out[0];
+	r->err_fd = error_out[0];
+	r->report_fd = report[0];
+	r->listener_socket = listener[0];
+	(void)fcntl(r->stdin_fd, F_SETFL, O_NONBLOCK);
+	(void)fcntl(r->out_fd, F_SETFL, O_NONBLOCK);
+	(void)fcntl(r->err_fd, F_SETFL, O_NONBLOCK);
+	{
+		int fds[SPAWN_FDS] = { in[0], out[1], error_out[1], report[1], listener[1] };
+
+		if (wire_send(r->lane->spawner_socket, r->spawn, sizeof(*r->spawn), fds, SPAWN_FDS) < 0 ||
+		    wire_receive(r->lane->spawner_socket, &error, sizeof(error), &r->pidfd, &count) != (ssize_t)sizeof(error))
+			rc = err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
+		else if (count != 1 || error != 0)
+			rc = err_set(err, RC_BROKEN, "clone", "cannot make the job's namespaces: %s", strerror(error));
+		for (int i = 0; i < SPAWN_FDS; i++)
+			(void)close(fds[i]);
+	}
+	return rc;
+}
+
+enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err)
+{
+	struct running r = { .lane = l, .spawn = s, .result = out, .input = input, .stdin_fd = -1, .out_fd = -1, .err_fd = -1,
+		             .report_fd = -1, .listener_socket = -1, .listener = -1, .pidfd = -1 };
+	struct jail_peaks before;
+	char reaped;
+	enum rc rc;
+
+	*out = (struct jail_result){ 0 };
+	stream_init(&out->out, s->limits.output_bytes);
+	stream_init(&out->err_out, s->limits.output_bytes);
+	rc = jail_cgroup_set(&l->cgroup, &s->limits, err);
+	if (rc != RC_OK)
+		return rc;
+	jail_cgroup_peaks(&l->cgroup, &before);
+	r.cpu_before_us = before.cpu_us;
+	r.begun_ms = clock_mono_ms();
+	rc = start(&r, err);
+	if (rc == RC_OK)
+		rc = supervise(&r, err);
+	if (rc == RC_OK && wire_receive(l->spawner_socket, &reaped, 1, NULL, NULL) != 1)
+		rc = err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
+	if (rc == RC_OK && read(r.report_fd, &out->end, sizeof(out->end)) != (ssize_t)sizeof(out->end)) {
+		out->end = (struct jail_end){ .status = SIGKILL }; /* killed before it could say more */
+	}
+	jail_cgroup_kill(&l->cgroup, l->spawner);
+	jail_cgroup_peaks(&l->cgroup, &out->peaks);
+	out->peaks.oom_kills -= before.oom_kills;
+	out->peaks.pids_refused -= before.pids_refused;
+	out->peaks.cpu_us -= before.cpu_us;
+	shut(&r.stdin_fd);
+	shut(&r.out_fd);
+	shut(&r.err_fd);
+	shut(&r.report_fd);
+	shut(&r.listener_socket);
+	shut(&r.listener);
+	shut(&r.pidfd);
+	return rc;
+}
+
+void jail_result_release(struct jail_result *r)
+{
+	buf_release(&r->out.head);
+	buf_release(&r->out.tail);
+	buf_release(&r->err_out.head);
+	buf_release(&r->err_out.tail);
+}

@@ -1,0 +1,226 @@
+/*
+ * jail_syscalls: the allow-list of each profile, and what happens to the rest.
+ *
+ * Everything that is not on the list goes to the supervisor (SECCOMP_RET_USER_NOTIF), which answers EPERM or ENOSYS, counts, and keeps
+ * the name for the outcome: a refusal is explained, not a mystery.  Foreign architectures (int 0x80, x32) kill at once.  Nothing on the lists
+ * depends on memory that the program could change while it is looked at; flags hidden in memory (clone3, openat2) answer ENOSYS.
+ * libseccomp makes the filter once; a job installs ready-made bytes.
+ */
+#include "jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What interpreters, compilers, threads, files, pipes, local sockets and timers need. */
+static const char *const allowed[] = {
+	/* memory */
+	"brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "msync", "mincore", "mlock", "munlock", "membarrier", "memfd_create",
+	"pkey_alloc", "pkey_free", "pkey_mprotect", "rseq",
+	/* files */
+	"read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "open", "openat", "creat",
+	"close", "close_range", "lseek", "stat", "fstat", "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat",
+	"faccessat2", "readlink", "readlinkat", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "rename", "renameat", "renameat2",
+	"mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "link", "linkat", "symlink", "symlinkat", "chmod", "fchmod", "fchmodat", "chown",
+	"fchown", "lchown", "fchownat", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range", "utime", "utimes",
+	"utimensat", "futimesat", "umask", "dup", "dup2", "dup3", "fcntl", "flock", "sendfile", "copy_file_range", "splice", "tee",
+	"readahead", "fadvise64", "getxattr", "lgetxattr", "fgetxattr", "listxattr", "flistxattr", "llistxattr", "inotify_init1", "inotify_init",
+	"inotify_add_watch", "inotify_rm_watch",
+	/* processes and threads */
+	"execve", "execveat", "exit", "exit_group", "wait4", "waitid", "getpid", "getppid", "gettid", "getpgid", "getpgrp", "getsid", "setpgid",
+	"setsid", "kill", "tkill", "tgkill", "pidfd_open", "pidfd_send_signal", "fork", "vfork", "futex", "futex_waitv", "set_robust_list",
+	"get_robust_list", "set_tid_address", "arch_prctl", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam",
+	"sched_getscheduler", "sched_get_priority_max", "sched_get_priority_min", "sched_getattr", "getpriority", "getrlimit", "prlimit64",
+	"getrusage", "times", "getcpu", "capget", "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "restart_syscall",
+	/* signals and time */
+	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigsuspend", "rt_sigtimedwait", "rt_sigqueueinfo",
+	"rt_tgsigqueueinfo", "sigaltstack", "signalfd", "signalfd4", "pause", "alarm", "nanosleep", "clock_nanosleep", "clock_gettime",
+	"clock_getres", "gettimeofday", "time", "getitimer", "setitimer", "timer_create", "timer_settime", "timer_gettime", "timer_getoverrun",
+	"timer_delete", "timerfd_create", "timerfd_settime", "timerfd_gettime",
+	/* waiting and local channels */
+	"poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2",
+	"eventfd", "eventfd2", "pipe", "pipe2", "socketpair", "bind", "listen", "accept", "accept4", "connect", "getsockname", "getpeername",
+	"setsockopt", "getsockopt", "shutdown", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg",
+	/* the machine */
+	"uname", "sysinfo", "getrandom",
+};
+
+/* Refused so often by innocent programs (probing for what a kernel has) that it says nothing. */
+static const char *const soft[] = {
+	"clone3", "openat2", "io_uring_setup", "prctl", "ioctl", "setpriority", "sched_setscheduler", "sched_setattr", "sched_setparam",
+	"setrlimit", "socket", "mbind", "get_mempolicy", "set_mempolicy", "mlockall", "mlock2", "setxattr", "fsetxattr", "lsetxattr",
+	"ioprio_get", "ioprio_set", "statmount", "listmount", "cachestat", "map_shadow_stack", "landlock_create_ruleset", "syslog",
+	"setuid", "setgid", "setresuid", "setresgid", "setreuid", "setregid", "setgroups", "setfsuid", "setfsgid", "chroot", "personality",
+	"get_thread_area", "modify_ldt", "seccomp",
+};
+static const char *const answered_enosys[] = { "clone3", "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register", "statmount",
+	                                       "listmount", "cachestat", "map_shadow_stack", "landlock_create_ruleset" };
+
+static struct sock_fprog programs[PROFILE_COUNT]; /* made once at start, then only read */
+
+static int add(scmp_filter_ctx ctx, const char *name)
+{
+	int nr = seccomp_syscall_resolve_name(name);
+
+	if (nr == __NR_SCMP_ERROR || nr < 0)
+		return 0; /* not on this architecture */
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+}
+
+static int add_arguments(scmp_filter_ctx ctx)
+{
+	/* Namespaces are made by flags: clone only without them. */
+	const uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
+	                            0x80 /* CLONE_NEWTIME */;
+	static const unsigned families[] = { AF_UNIX, AF_INET, AF_INET6 };
+	static const unsigned requests[] = { 0x5401 /* TCGETS */, 0x5413 /* TIOCGWINSZ */, 0x541B /* FIONREAD */, 0x5421 /* FIONBIO */,
+		                             0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */ };
+	static const int controls[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE,
+		                        PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_VMA, PR_GET_SECCOMP };
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+
+	for (size_t i = 0; rc == 0 && i < COUNT_OF(families); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, families[i]));
+	for (size_t i = 0; rc == 0 && i < COUNT_OF(requests); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, requests[i]));
+	for (size_t i = 0; rc == 0 && i < COUNT_OF(controls); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, (unsigned)controls[i]));
+	return rc;
+}
+
+static enum rc export_program(scmp_filter_ctx ctx, struct sock_fprog *out, struct err *err)
+{
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	off_t bytes;
+	void *at;
+
+	if (fd < 0 || seccomp_export_bpf(ctx, fd) < 0)
+		return err_set(err, RC_BROKEN, "seccomp", "cannot export a filter");
+	bytes = lseek(fd, 0, SEEK_END);
+	at = bytes > 0 ? mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+	(void)close(fd);
+	if (at == MAP_FAILED)
+		return err_set(err, RC_BROKEN, "seccomp", "cannot map a filter: %s", strerror(errno));
+	*out = (struct sock_fprog){ .len = (unsigned short)((size_t)bytes / sizeof(struct sock_filter)), .filter = at };
+	return RC_OK;
+}
+
+static enum rc make_profile(enum jail_profile p, struct err *err)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_NOTIFY);
+	enum rc rc;
+	int failed;
+
+	if (!ctx)
+		return err_set(err, RC_BROKEN, "seccomp", "libseccomp gave no filter");
+	failed = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (!failed)
+		failed = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree: a third of the time to install */
+	for (size_t i = 0; !failed && i < COUNT_OF(allowed); i++)
+		failed = add(ctx, allowed[i]);
+	/* Just-in-time compilers ask these of the kernel; interpreters do not. */
+	if (!failed && p == PROFILE_JIT)
+		failed = add(ctx, "get_mempolicy");
+	if (!failed)
+		failed = add_arguments(ctx);
+	rc = failed ? err_set(err, RC_BROKEN, "seccomp", "a rule was not taken: %s", strerror(-failed)) : export_program(ctx, &programs[p], err);
+	seccomp_release(ctx);
+	return rc;
+}
+
+enum rc jail_syscalls_open(struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	if (seccomp_api_get() < 5)
+		return err_set(err, RC_BROKEN, "seccomp", "this kernel cannot report refused calls (seccomp user notification, Linux 5.0)");
+	for (int p = 0; rc == RC_OK && p < PROFILE_COUNT; p++)
+		rc = make_profile((enum jail_profile)p, err);
+	return rc;
+}
+
+int jail_syscalls_install(enum jail_profile p)
+{
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &programs[p]);
+}
+
+/* ---- the supervisor's side ---- */
+
+static bool listed(const char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void describe_argument(const char *name, const struct seccomp_data *d, char *out, size_t max)
+{
+	if (strcmp(name, "socket") == 0)
+		(void)snprintf(out, max, "family %llu type %llu", (unsigned long long)d->args[0], (unsigned long long)(d->args[1] & 0xff));
+	else if (strcmp(name, "clone") == 0 || strcmp(name, "unshare") == 0)
+		(void)snprintf(out, max, "flags 0x%llx", (unsigned long long)d->args[0]);
+	else if (strcmp(name, "ioctl") == 0)
+		(void)snprintf(out, max, "request 0x%llx", (unsigned long long)(d->args[1] & 0xffffffff));
+	else if (strcmp(name, "prctl") == 0 || strcmp(name, "ptrace") == 0)
+		(void)snprintf(out, max, "operation %lld", (long long)d->args[0]);
+	else
+		out[0] = 0;
+}
+
+static void note(struct jail_refused *list, size_t *count, const char *name, const struct seccomp_data *d)
+{
+	char argument[sizeof(list->argument)];
+
+	describe_argument(name, d, argument, sizeof(argument));
+	for (size_t i = 0; i < *count; i++) {
+		if (strcmp(list[i].name, name) == 0 && strcmp(list[i].argument, argument) == 0) {
+			list[i].count++;
+			return;
+		}
+	}
+	if (*count == JAIL_REFUSED)
+		return;
+	(void)snprintf(list[*count].name, sizeof(list->name), "%s", name);
+	(void)snprintf(list[*count].argument, sizeof(list->argument), "%s", argument);
+	list[*count].count = 1;
+	list[*count].hard = !listed(soft, COUNT_OF(soft), name) || (strcmp(name, "socket") == 0 && d->args[0] != AF_NETLINK);
+	(*count)++;
+}
+
+void jail_syscalls_answer(int listener, struct jail_refused *list, size_t *count)
+{
+	enum { BURST = 64 };
+
+	for (int i = 0; i < BURST; i++) {
+		struct pollfd p = { .fd = listener, .events = POLLIN };
+		struct seccomp_notif ask;
+		struct seccomp_notif_resp answer;
+		char *name;
+
+		if (poll(&p, 1, 0) != 1 || !(p.revents & POLLIN))
+			return;
+		memset(&ask, 0, sizeof(ask));
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
+			return; /* it died meanwhile */
+		name = seccomp_syscall_resolve_num_arch(ask.data.arch, ask.data.nr);
+		note(list, count, name ? name : "unknown", &ask.data);
+		answer = (struct seccomp_notif_resp){
+			.id = ask.id,
+			.error = !name || listed(answered_enosys, COUNT_OF(answered_enosys), name) ? -ENOSYS : -EPERM,
+		};
+		free(name); /* libseccomp's own allocation */
+		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: it died meanwhile */
+	}
+}
