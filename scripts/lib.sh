@@ -134,9 +134,9 @@ port_of() {
 		port=$(free_port)
 		# Both servers may be starting at once, each with its own port.
 		(
-			flock 9
+			flock -w 20 9
 			{ cat "$file" 2>/dev/null || true; echo "$2=$port"; } | write_file "$file" 0644
-		) 9<"$1"
+		) 9>>"$1/.ports.lock"
 	fi
 	echo "$port"
 }
@@ -144,9 +144,9 @@ port_of() {
 forget_port() {
 	[ -f "$1/ports" ] || return 0
 	(
-		flock 9
+		flock -w 20 9
 		{ grep -v "^$2=" "$1/ports" || true; } | write_file "$1/ports" 0644
-	) 9<"$1"
+	) 9>>"$1/.ports.lock"
 }
 
 # wait_until SECONDS COMMAND...: poll a condition, gently.
@@ -163,15 +163,19 @@ wait_until() {
 pid_alive() {
 	local pid
 	pid=$(head -n 1 "$1" 2>/dev/null) || return 1
-	[ -n "$pid" ] && [ -r "/proc/$pid/cmdline" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$2" && echo "$pid"
+	[ -n "$pid" ] && alive "$pid" && [ -r "/proc/$pid/cmdline" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$2" && echo "$pid"
 }
+
+# A process that still does something: one that only waits for its parent to notice is dead.
+alive() { case $(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null) in ''|Z|X) return 1 ;; esac; }
+dead() { ! alive "$1"; }
 
 # end_process PID SECONDS: TERM, then KILL.
 end_process() {
 	kill -TERM "$1" 2>/dev/null || return 0
-	wait_until "$2" eval "! kill -0 $1 2>/dev/null" && return
+	wait_until "$2" dead "$1" && return
 	kill -KILL "$1" 2>/dev/null || return 0
-	wait_until 10 eval "! kill -0 $1 2>/dev/null"
+	wait_until 10 dead "$1"
 }
 
 random_secret() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }

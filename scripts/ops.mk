@@ -1,9 +1,30 @@
 # Everything around the programs.  Pools: make up SCREEN=2 INFER=3 SANDBOX=2 ...
 
-.PHONY: setup test check-ops
+.PHONY: setup up down status demo test check-ops check-pipe
 
 setup: ## install what is missing: Debian packages, librdkafka, Kafka, the clients of the tests
 	@scripts/setup
+
+up: ## servers and every pool under a supervisor: make up INFER=3 SANDBOX=2 (GATEWAY SCREEN INSPECT REVIEW RECORD MONITOR too)
+	@scripts/setup
+	@$(MAKE) --no-print-directory -s build
+	@scripts/up gateway=$(GATEWAY) screen=$(SCREEN) infer=$(INFER) inspect=$(INSPECT) sandbox=$(SANDBOX) review=$(REVIEW) \
+		record=$(RECORD) monitor=$(MONITOR)
+
+down: ## end all that make up started; the data stays
+	@scripts/down
+
+status: ## one line a service
+	@scripts/status
+
+demo: ## the sample batch through everything, ending in a table
+	@scripts/setup
+	@$(MAKE) --no-print-directory -s build
+	@scripts/up
+	@scripts/demo
+
+check-pipe: build ## the whole pipeline on real Kafka and PostgreSQL, on ports of its own
+	@scripts/run-tests $(sort $(wildcard tests/pipe/t*.sh))
 
 test: ## all tests, in order; installs what is missing first
 	@scripts/setup
