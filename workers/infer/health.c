@@ -1,0 +1,167 @@
+/*
+ * health: is a model server there at all?  GET /models costs nothing and needs the key.  A server that has no such route but
+ * answers is there.  While no upstream works the pool pauses: jobs wait in the stage, and only deadlines and cancels end them.
+ */
+#include "infer_internal.h"
+
+#include "stage/stage.h"
+
+static const size_t PROBE_BODY_BYTES = 64 * 1024 * 1024; /* thrown away as it comes */
+
+static enum rc ignore_piece(void *arg, struct slice piece, struct err *err)
+{
+	(void)arg;
+	(void)piece; /* the status has said all */
+	(void)err;
+	return RC_OK;
+}
+
+/* Those whose last call failed wait for exactly this answer. */
+static void end_checking(struct infer *w, const struct upstream *u)
+{
+	struct ask *a = w->checking.first;
+
+	while (a) {
+		if (a->upstream == u) {
+			ask_end(a, RC_LATER);
+			a = w->checking.first; /* the list may have changed */
+		} else {
+			a = a->next;
+		}
+	}
+}
+
+static void probe_done(void *arg, enum rc rc, const struct http_answer *answer, const struct err *err)
+{
+	struct probe *p = arg;
+	struct infer *w = p->infer;
+	int status = answer->status;
+	bool ours = status == 401 || status == 402 || status == 403;
+	bool up = status != 0 && !ours && status != 408 && status < 500 && (rc == RC_OK || status == 200);
+	char why[96];
+
+	p->call = NULL;
+	if (ours)
+		(void)snprintf(why, sizeof(why), "%s answers %d: check its key", p->upstream->name, status); /* cut is fine, here and below */
+	else if (status != 0)
+		(void)snprintf(why, sizeof(why), "%s answers %d to its health probe", p->upstream->name, status);
+	else
+		(void)snprintf(why, sizeof(why), "%s: %.60s", p->upstream->name, err->text);
+	upstream_probed(p->upstream, up, ours, why, loop_now_ms(w->loop));
+	health_settle(w);
+	end_checking(w, p->upstream);
+	infer_pump_soon(w);
+}
+
+void health_probe(struct infer *w, struct upstream *u)
+{
+	struct probe *p = &w->probes[u - w->upstreams.all];
+	const char *headers[] = { "Accept: application/json", u->authorization, NULL };
+	struct http_request r = {
+		.url = u->models_url, .headers = headers, .timeout_ms = w->settings.probe_ms, .max_body_bytes = PROBE_BODY_BYTES,
+		.on_piece = ignore_piece,
+	};
+	struct err err;
+
+	if (p->call)
+		return;
+	*p = (struct probe){ .infer = w, .upstream = u };
+	if (http_begin(w->http, &r, probe_done, p, &p->call, &err) != RC_OK)
+		upstream_probed(u, false, false, err.text, loop_now_ms(w->loop)); /* next one by its time */
+}
+
+static void probe_rang(void *arg)
+{
+	struct infer *w = arg;
+
+	for (size_t i = 0; i < w->upstreams.count; i++) {
+		struct upstream *u = &w->upstreams.all[i];
+
+		if (u->breaker == BREAKER_OPEN && u->probe_ms <= loop_now_ms(w->loop))
+			health_probe(w, u);
+	}
+	health_settle(w);
+}
+
+static void plan_probe(struct infer *w)
+{
+	int64_t at_ms = INT64_MAX;
+
+	for (size_t i = 0; i < w->upstreams.count; i++) {
+		const struct upstream *u = &w->upstreams.all[i];
+
+		if (u->breaker == BREAKER_OPEN && !w->probes[i].call && u->probe_ms < at_ms)
+			at_ms = u->probe_ms;
+	}
+	if (at_ms == INT64_MAX)
+		timer_clear(w->probe_timer);
+	else
+		timer_set(w->probe_timer, at_ms - loop_now_ms(w->loop));
+}
+
+static void tell_why(const struct infer *w, char *out, size_t bytes)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < w->upstreams.count && n < bytes; i++)
+		if (w->upstreams.all[i].why[0]) {
+			int more = snprintf(out + n, bytes - n, "%s%s", n ? "; " : "", w->upstreams.all[i].why);
+
+			n += more > 0 ? (size_t)more : 0; /* past the end: the loop stops */
+		}
+}
+
+static bool any_closed(const struct infer *w)
+{
+	for (size_t i = 0; i < w->upstreams.count; i++)
+		if (w->upstreams.all[i].breaker == BREAKER_CLOSED)
+			return true;
+	return false;
+}
+
+void health_settle(struct infer *w)
+{
+	bool any = upstreams_any(&w->upstreams, 0);
+	char why[sizeof(w->why)];
+
+	tell_why(w, why, sizeof(why));
+	/* Half open is not ready: a wrong model name is found out only by a call, and must not look well in between. */
+	service_ready(stage_service(w->stage), "model", any_closed(w), why);
+	if (!any && !w->paused) {
+		w->paused = true;
+		stage_alert(w->stage, "model_unavailable", why);
+		stage_pause(w->stage, why);
+		for (int lane = 0; lane < LANE_COUNT; lane++)
+			while (w->waiting[lane].first) {
+				struct ask *a = w->waiting[lane].first;
+
+				(void)err_set(&a->job->err, RC_LATER, "model_unavailable", "%s", why);
+				ask_end(a, RC_LATER);
+			}
+	} else if (any && w->paused) {
+		w->paused = false;
+		stage_resume(w->stage);
+	} else if (!any && strcmp(why, w->why) != 0) {
+		stage_pause(w->stage, why); /* the reason is another by now */
+	}
+	(void)snprintf(w->why, sizeof(w->why), "%s", why); /* of the same size */
+	report_upstreams(w);
+	plan_probe(w);
+}
+
+void health_open(struct infer *w)
+{
+	w->probe_timer = timer_new(w->loop, probe_rang, w);
+	for (size_t i = 0; i < w->upstreams.count; i++)
+		health_probe(w, &w->upstreams.all[i]);
+	health_settle(w);
+}
+
+void health_close(struct infer *w)
+{
+	for (size_t i = 0; i < w->upstreams.count; i++)
+		if (w->probes[i].call)
+			http_stop(w->probes[i].call);
+	timer_free(w->probe_timer);
+}
