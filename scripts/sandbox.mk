@@ -1,0 +1,9 @@
+ESCAPE_SRC = tests/escape/escape.c workers/sandbox/run.c workers/sandbox/runtime.c workers/sandbox/judge.c
+$(OUT)/escape/escape: $(call objects,$(ESCAPE_SRC)) $(LIBS_ALL)
+	@mkdir -p $(@D)
+	@echo "ld $@"
+	@$(CC) $(ALL_LDFLAGS) -o $@ $(call objects,$(ESCAPE_SRC)) $(LIBS_ALL) $(IO_LIBS) $(BASE_LIBS)
+
+.PHONY: check-escape
+check-escape: $(OUT)/escape/escape $(OUT)/bin/airlock-jail ## hostile and benign programs in the jail, each with the outcome it must have (as root)
+	@$(if $(filter 0,$(shell id -u)),,sudo) $(OUT)/escape/escape $(OUT)/bin/airlock-jail workers/sandbox/runtimes tests/escape/hostile tests/escape/benign

@@ -1,0 +1,3 @@
+# expect: ok
+# stdout: 3
+printf 'a\nb\nc\n' | sort -r | tee copy | wc -l

@@ -1,0 +1,5 @@
+# expect: ok
+# stdout: größe
+import os
+open("größe-数.txt", "w").write("x")
+print(os.listdir("."))

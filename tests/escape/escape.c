@@ -1,0 +1,341 @@
+/*
+ * escape: runs every program under tests/escape/hostile and tests/escape/benign in the jail and compares how it ended with what its
+ * first lines say; then compares the host with how it was before.  No Kafka, no PostgreSQL.
+ *
+ *   # expect: memory_limit timeout      any of these verdicts
+ *   # refused: mount                    a call that the outcome must name
+ *   # limits: wall_ms=1000 pids=20
+ *   # stdout: text that must be there   (one line)
+ *   # absent: text that must not be in stdout
+ *   # outputs: a.txt link               files to collect; "# collected: a.txt" and "# left: link symlink" say what must come of them
+ * Use: escape JAIL RUNTIMES FOLDER...     Last line: N passed, N failed.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#include "io/loop.h"
+
+#include "workers/sandbox/run.h"
+
+enum { SOURCE_BYTES = 256 * 1024, CASES_MAX = 256, NAME_MAX_BYTES = 256 };
+
+struct wanted {
+	char expect[128], refused[64], output[128], absent[128], collected[64], left[64], left_why[32];
+};
+struct host { long mounts, cgroups, boxes, processes; };
+
+static struct loop *loop;
+static int passed, failed;
+static bool jail_is_gone;
+
+static void on_gone(void *arg)
+{
+	(void)arg;
+	jail_is_gone = true;
+	loop_stop(loop);
+}
+
+/* ---- what the first lines say ---- */
+
+static bool directive(const char *line, const char *name, char *out, size_t max)
+{
+	const char *at = strstr(line, name);
+
+	if (!at || at - line > 4)
+		return false;
+	at += strlen(name);
+	while (*at == ' ')
+		at++;
+	(void)snprintf(out, max, "%.*s", (int)strcspn(at, "\n"), at);
+	return true;
+}
+
+static void read_limits(const char *text, struct run_limits *l)
+{
+	const struct { const char *name; int64_t *at; } rows[] = {
+		{ "wall_ms=", &l->wall_ms }, { "cpu_ms=", &l->cpu_ms }, { "memory_bytes=", &l->memory_bytes }, { "pids=", &l->pids },
+		{ "disk_bytes=", &l->disk_bytes }, { "output_bytes=", &l->output_bytes },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const char *at = strstr(text, rows[i].name);
+
+		if (at)
+			*rows[i].at = strtoll(at + strlen(rows[i].name), NULL, 10);
+	}
+}
+
+static void read_directives(char *source, struct request *r, struct wanted *w, char *names)
+{
+	for (char *line = source; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		char text[256];
+
+		if (directive(line, "limits:", text, sizeof(text)))
+			read_limits(text, &r->limits);
+		if (directive(line, "outputs:", names, NAME_MAX_BYTES)) {
+			char *save, *name = strtok_r(names, " ", &save);
+
+			for (; name && r->output_count < LIMIT_FILES; name = strtok_r(NULL, " ", &save))
+				r->outputs[r->output_count++] = slice_text(name);
+		}
+		if (directive(line, "left:", text, sizeof(text)))
+			(void)sscanf(text, "%63s %31s", w->left, w->left_why);
+		(void)directive(line, "expect:", w->expect, sizeof(w->expect));
+		(void)directive(line, "refused:", w->refused, sizeof(w->refused));
+		(void)directive(line, "stdout:", w->output, sizeof(w->output));
+		(void)directive(line, "absent:", w->absent, sizeof(w->absent));
+		(void)directive(line, "collected:", w->collected, sizeof(w->collected));
+	}
+}
+
+/* ---- one case ---- */
+
+struct one {
+	const struct wanted *wanted;
+	char why[1024];
+};
+
+static bool has_word(const char *words, const char *word)
+{
+	const char *at = strstr(words, word);
+	size_t n = strlen(word);
+
+	return at && (at == words || at[-1] == ' ') && (at[n] == 0 || at[n] == ' ');
+}
+
+static bool collected(const struct outcome *o, const char *name)
+{
+	for (size_t i = 0; i < o->file_count; i++) {
+		if (slice_is(o->files[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static bool left_out(const struct outcome *o, const char *name, const char *why)
+{
+	for (size_t i = 0; i < o->refused_file_count; i++) {
+		if (slice_is(o->refused_files[i].name, name) && slice_is(o->refused_files[i].why, why))
+			return true;
+	}
+	return false;
+}
+
+static void compare(struct one *k, const struct outcome *o)
+{
+	const struct wanted *w = k->wanted;
+	AUTO_BUF struct buf out = BUF_INIT(1024 * 1024), err_out = BUF_INIT(1024 * 1024);
+	bool named = !w->refused[0];
+
+	if (buf_add_unbase64(&out, o->out.base64) != RC_OK || buf_add_unbase64(&err_out, o->err_out.base64) != RC_OK)
+		(void)snprintf(k->why, sizeof(k->why), "output is not base64");
+	for (size_t i = 0; i < o->refused_call_count; i++)
+		named = named || slice_is(o->refused_calls[i].name, w->refused);
+	if (!has_word(w->expect, run_verdict_name(o->verdict)))
+		(void)snprintf(k->why, sizeof(k->why), "%s instead of %s; stderr: %.200s", run_verdict_name(o->verdict), w->expect,
+		               err_out.data ? err_out.data : "");
+	else if (!named)
+		(void)snprintf(k->why, sizeof(k->why), "the refused call %s is not named", w->refused);
+	else if (w->output[0] && !(out.data && strstr(out.data, w->output)))
+		(void)snprintf(k->why, sizeof(k->why), "stdout lacks '%s': %.200s", w->output, out.data ? out.data : "");
+	else if (w->absent[0] && out.data && strstr(out.data, w->absent))
+		(void)snprintf(k->why, sizeof(k->why), "stdout holds '%s'", w->absent);
+	else if (w->collected[0] && !collected(o, w->collected))
+		(void)snprintf(k->why, sizeof(k->why), "%s was not collected", w->collected);
+	else if (w->left[0] && !left_out(o, w->left, w->left_why))
+		(void)snprintf(k->why, sizeof(k->why), "%s was not left out for '%s'", w->left, w->left_why);
+}
+
+static void ran(void *arg, enum rc rc, struct outcome *o, const struct err *err)
+{
+	struct one *k = arg;
+
+	if (rc != RC_OK)
+		(void)snprintf(k->why, sizeof(k->why), "%s: %s", err->code, err->text);
+	else
+		compare(k, o);
+	if (rc == RC_OK)
+		outcome_release(o);
+	loop_stop(loop);
+}
+
+static char *read_source(const char *path)
+{
+	char *text = mem_new(SOURCE_BYTES);
+	FILE *f = fopen(path, "re");
+	size_t n = f ? fread(text, 1, SOURCE_BYTES - 1, f) : 0;
+
+	if (f)
+		(void)fclose(f);
+	text[n] = 0;
+	return text;
+}
+
+static void run_case(struct jail *jail, const struct runtimes *runtimes, const char *folder, const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	const struct runtime *runtime = dot ? runtimes_find(runtimes, slice_text(dot + 1)) : NULL;
+	struct request *r = mem_new(sizeof(*r));
+	struct wanted w = { 0 };
+	struct one k = { .wanted = &w };
+	char path[1024], names[NAME_MAX_BYTES] = "", *source, *copy;
+	struct run *run;
+	struct err err;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	source = read_source(path);
+	copy = mem_text(source);
+	read_directives(copy, r, &w, names);
+	if (!runtime || !w.expect[0]) {
+		(void)snprintf(k.why, sizeof(k.why), "no runtime for it, or no 'expect:'");
+	} else {
+		struct run_order order = { .runtime = runtime, .program = slice_text(source), .request = r };
+
+		if (run_begin(jail, &order, ran, &k, &run, &err) == RC_OK)
+			loop_run(loop);
+		else
+			(void)snprintf(k.why, sizeof(k.why), "%s", err.text);
+	}
+	if (jail_is_gone)
+		(void)snprintf(k.why, sizeof(k.why), "the jail is gone");
+	if (k.why[0])
+		printf("FAILED %s: %s\n", path, k.why);
+	*(k.why[0] ? &failed : &passed) += 1;
+	mem_free(source);
+	mem_free(copy);
+	mem_free(r);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void run_folder(struct jail *jail, const struct runtimes *runtimes, const char *folder)
+{
+	char *names[CASES_MAX];
+	size_t count = 0;
+	DIR *d = opendir(folder);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)) && count < CASES_MAX) {
+		if (e->d_name[0] != '.')
+			names[count++] = mem_text(e->d_name);
+	}
+	if (d)
+		(void)closedir(d);
+	if (count == 0) {
+		printf("FAILED %s: no programs there\n", folder);
+		failed++;
+	}
+	qsort(names, count, sizeof(names[0]), by_name);
+	for (size_t i = 0; i < count; i++) {
+		if (!jail_is_gone)
+			run_case(jail, runtimes, folder, names[i]);
+		mem_free(names[i]);
+	}
+}
+
+/* ---- the host, before and after ---- */
+
+static long count_entries(const char *folder, const char *prefix)
+{
+	long n = 0;
+	DIR *d = opendir(folder);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		n += strncmp(e->d_name, prefix, strlen(prefix)) == 0;
+	if (d)
+		(void)closedir(d);
+	return n;
+}
+
+static long count_lines(const char *path, const char *with)
+{
+	char line[4096];
+	long n = 0;
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		n += strstr(line, with) != NULL;
+	if (f)
+		(void)fclose(f);
+	return n;
+}
+
+/* Processes under an id of a lane. */
+static long count_processes(void)
+{
+	enum { FIRST_UID = 0x61000000 };
+	long n = 0;
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		char path[NAME_MAX_BYTES + 16];
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), "/proc/%s", e->d_name);
+		n += e->d_name[0] >= '0' && e->d_name[0] <= '9' && stat(path, &st) == 0 && st.st_uid >= FIRST_UID && st.st_uid < FIRST_UID + 64;
+	}
+	if (d)
+		(void)closedir(d);
+	return n;
+}
+
+static struct host look(void)
+{
+	return (struct host){
+		.mounts = count_lines("/proc/self/mounts", "airlock"),
+		.cgroups = count_entries("/sys/fs/cgroup/memory", "airlock-jail-") + count_entries("/sys/fs/cgroup", "airlock-jail-"),
+		.boxes = count_entries("/run/airlock-jail", "box-"),
+		.processes = count_processes(),
+	};
+}
+
+static void same_host(const struct host *a, const struct host *b)
+{
+	bool same = a->mounts == b->mounts && a->cgroups == b->cgroups && a->boxes == b->boxes && a->processes == b->processes;
+
+	if (!same)
+		printf("FAILED host: mounts %ld -> %ld, cgroups %ld -> %ld, boxes %ld -> %ld, processes %ld -> %ld\n", a->mounts, b->mounts,
+		       a->cgroups, b->cgroups, a->boxes, b->boxes, a->processes, b->processes);
+	*(same ? &passed : &failed) += 1;
+}
+
+int main(int argc, char **argv)
+{
+	enum { LANES = 2 };
+	struct runtimes runtimes;
+	struct jail *jail;
+	struct host before, after;
+	struct err err = { 0 };
+
+	if (argc < 4) {
+		fprintf(stderr, "Use: escape JAIL RUNTIMES FOLDER...\n");
+		return 1;
+	}
+	before = look();
+	if (runtimes_open(argv[2], &runtimes, &err) != RC_OK || jail_start(argv[1], LANES, &jail, &err) != RC_OK) {
+		printf("%s\n0 passed, 1 failed\n", err.text);
+		return 1;
+	}
+	loop = loop_new();
+	jail_attach(jail, loop, on_gone, NULL);
+	for (int i = 3; i < argc; i++)
+		run_folder(jail, &runtimes, argv[i]);
+	jail_stop(jail);
+	loop_free(loop);
+	runtimes_release(&runtimes);
+	after = look();
+	same_host(&before, &after);
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed > 0;
+}

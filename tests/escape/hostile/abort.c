@@ -1,0 +1,3 @@
+// expect: signal
+#include <stdlib.h>
+int main(void) { abort(); }

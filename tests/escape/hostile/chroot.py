@@ -1,0 +1,4 @@
+# expect: nonzero_exit
+# refused: chroot
+import os
+os.chroot("/tmp")

@@ -1,0 +1,4 @@
+# expect: violation
+# refused: clock_settime
+import time
+time.clock_settime(time.CLOCK_REALTIME, 0)

@@ -1,0 +1,3 @@
+// expect: timeout cpu_limit
+// limits: wall_ms=800
+int main(void) { for (;;) { } }

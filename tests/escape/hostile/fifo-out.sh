@@ -1,0 +1,4 @@
+# expect: ok
+# outputs: pipe
+# left: pipe type
+mkfifo pipe || python3 -c 'import os; os.mkfifo("pipe")'; true

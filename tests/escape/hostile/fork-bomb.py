@@ -1,0 +1,8 @@
+# expect: pids_limit
+# limits: wall_ms=1500 pids=32
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass

@@ -1,0 +1,3 @@
+# expect: nonzero_exit
+# absent: PATH
+cat /proc/1/environ /proc/1/cmdline

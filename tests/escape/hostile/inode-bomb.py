@@ -1,0 +1,3 @@
+# expect: disk_limit
+for n in range(1000000):
+    open(f"f{n}", "w").close()

@@ -1,0 +1,2 @@
+# expect: nonzero_exit
+open("/proc/self/exe", "r+b").write(b"x")

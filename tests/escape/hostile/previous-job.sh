@@ -1,0 +1,4 @@
+# expect: ok
+# stdout: clean
+ls -A /work /tmp /dev/shm | grep -v -e main.sh -e : -e '^$' && echo dirty
+ls /proc | grep -c '^[0-9]' | grep -qx -e 3 -e 4 -e 5 -e 6 && echo clean

@@ -1,0 +1,3 @@
+# expect: timeout
+# limits: wall_ms=500
+sleep 600

@@ -1,0 +1,5 @@
+// expect: violation
+// refused: userfaultfd
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) { return syscall(SYS_userfaultfd, 0) < 0; }

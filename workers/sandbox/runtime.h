@@ -1,0 +1,39 @@
+/*
+ * runtime: languages as data, one JSON file each in workers/sandbox/runtimes.
+ *
+ * {"language":"python","aliases":["py"],"source":"main.py","run":["/usr/bin/python3","main.py"],"env":["PATH=/usr/bin:/bin"],"profile":"strict",
+ *  "limits":{"wall_ms","cpu_ms","memory_bytes","pids","disk_bytes"},                  defaults; a request may lower or raise within the ceilings
+ *  "compile":["/usr/bin/gcc",...],"product":"program","compile_limits":{...},          languages that are compiled
+ *  "code_test":"{{program}}\n{{test}}\nprint('{{mark}}')"}                             how a test in code is joined to the program; absent: io tests only
+ */
+#ifndef AIRLOCK_RUNTIME_H
+#define AIRLOCK_RUNTIME_H
+
+#include "base/doc.h"
+
+#include "model/request.h"
+
+enum { RUNTIMES_MAX = 64 };
+
+struct runtime {
+	struct doc *doc;          /* owns everything below */
+	struct slice language, source, product, profile, code_test;
+	const struct doc *run, *compile, *env, *limits, *compile_limits; /* compile: NULL if none */
+};
+struct runtimes {
+	size_t count;
+	struct runtime list[RUNTIMES_MAX];
+};
+
+/* All *.json of a folder.  RC_NEVER names file and member. */
+MUSTCHECK enum rc runtimes_open(const char *folder, struct runtimes *out, struct err *err);
+void runtimes_release(struct runtimes *r);
+/* By language or alias, case-insensitive; NULL if there is none. */
+const struct runtime *runtimes_find(const struct runtimes *r, struct slice language);
+/* The request's limits over the runtime's, cut to the ceilings that this file states. */
+void runtime_limits(const struct runtime *r, const struct run_limits *asked, struct run_limits *out);
+/* Join program and test; RC_NEVER "tests_unsupported" where the runtime has no code_test. */
+MUSTCHECK enum rc runtime_join(const struct runtime *r, struct slice program, struct slice test, const char *mark, struct buf *out,
+                               struct err *err);
+
+#endif
