@@ -258,6 +258,7 @@ enum rc stage_start(struct service *service, void *self, struct err *err)
 	service_ready(service, "consumers", false, "not open yet");
 	s->cancels = cancels_new(LIMIT_CANCELS);
 	s->tick = timer_new(s->loop, on_tick, s);
+	s->pump = timer_new(s->loop, stage_pump, s);
 	rc = kafka_producer_open(s->loop, &conf, &s->producer, err);
 	if (rc == RC_OK)
 		rc = control_open(s->loop, &conf, s->producer, (const struct keyring *const *)&s->keys, s->cancels, &events, s, &s->control, err);
@@ -387,6 +388,7 @@ void stage_close(void *self)
 		mem_free(h);
 	}
 	timer_free(s->tick);
+	timer_free(s->pump);
 	cancels_free(s->cancels);
 	poison_close(s->poison);
 	keyring_free(s->keys);

@@ -114,14 +114,14 @@ struct stage {
 	int64_t backoff_ms, bytes_max, grace_ms, commit_ms;
 	size_t waiting_max;
 	/* state */
-	bool draining, drained, closing, pump_asked, paused, control_read, topics_known, opened, broken, key_wanted;
+	bool draining, drained, closing, paused, control_read, topics_known, opened, broken, key_wanted;
 	char paused_why[ERR_TEXT_BYTES];
 	int64_t bytes;            /* of all records in hand */
 	struct work *works;       /* all */
 	struct work *starting;    /* whose start() is being called */
 	size_t begun;
 	double retry_tokens;
-	struct timer *tick;
+	struct timer *tick, *pump;
 	int64_t described_ms, lag_ms, summed_ms, complained_ms, drain_until_ms;
 	uint64_t logged;
 	struct work *free_works;
@@ -160,6 +160,7 @@ size_t claims_commit(struct lane_state *l);    /* what is dirty; how many partit
 
 /* stage_loop.c: records to works to messages */
 void stage_record(struct lane_state *l, struct kafka_record *r);
+void stage_pump(void *arg);
 void stage_pump_soon(struct stage *s);
 void work_timer(void *arg);
 void work_set_timer(struct work *w);

@@ -5,8 +5,8 @@
  *   and checked -> deadline, cancel -> the program's start() ... job_done() -> line and MACs -> publish -> acknowledgement ->
  *   window_done() -> commit, once a second.
  *
- * The order publish, acknowledgement, commit is the whole of "at least once".  All starting is done in pump(), once at the end of a
- * turn and a bounded run of it, never from within job_done(): a program that answers at once does not recurse.
+ * The order publish, acknowledgement, commit is the whole of "at least once".  All starting is done in stage_pump(), after what
+ * a turn brought and a bounded run of it, never from within job_done(): a program that answers at once does not recurse.
  */
 #include "stage/stage_internal.h"
 
@@ -359,12 +359,11 @@ static struct work *next_work(struct lane_state *l, bool from_ready)
 	return NULL;
 }
 
-static void pump(void *arg)
+void stage_pump(void *arg)
 {
 	struct stage *s = arg;
 	int budget = PUMP_MAX;
 
-	s->pump_asked = false;
 	for (int i = 0; i < LANE_COUNT; i++) {
 		struct lane_state *l = &s->lanes[i];
 		struct work *w;
@@ -386,8 +385,6 @@ static void pump(void *arg)
 
 void stage_pump_soon(struct stage *s)
 {
-	if (s->pump_asked || s->closing)
-		return;
-	s->pump_asked = true;
-	loop_later(s->loop, pump, s);
+	if (!s->closing && !timer_is_set(s->pump))
+		timer_set(s->pump, 0);
 }

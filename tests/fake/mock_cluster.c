@@ -16,6 +16,7 @@ enum { SESSION_MS = 3000, HEARTBEAT_MS = 100 };
 struct mock {
 	rd_kafka_t *rk;
 	rd_kafka_mock_cluster_t *cluster;
+	rd_kafka_t *asker; /* of mock_committed(), for one group */
 };
 
 static const int16_t api_keys[] = { 0, 8, 9, 1, 68 };
@@ -46,6 +47,8 @@ struct mock *mock_open(int brokers)
 
 void mock_close(struct mock *m)
 {
+	if (m->asker)
+		rd_kafka_destroy(m->asker);
 	rd_kafka_mock_cluster_destroy(m->cluster);
 	rd_kafka_destroy(m->rk);
 	mem_free(m);
@@ -103,6 +106,30 @@ size_t mock_count(struct mock *m, enum mock_api api)
 		found += rd_kafka_mock_request_api_key(list[i]) == api_keys[api];
 	rd_kafka_mock_request_destroy_array(list, n);
 	return found;
+}
+
+int64_t mock_committed(struct mock *m, const char *group, const char *topic, int32_t partition)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	int64_t offset;
+
+	if (!m->asker) {
+		rd_kafka_conf_t *conf = rd_kafka_conf_new();
+		char text[256];
+
+		rd_kafka_conf_set_log_cb(conf, NULL);
+		(void)rd_kafka_conf_set(conf, "bootstrap.servers", mock_brokers(m), text, sizeof(text));
+		(void)rd_kafka_conf_set(conf, "group.id", group, text, sizeof(text));
+		m->asker = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+		assert(m->asker);
+	}
+	rd_kafka_topic_partition_list_add(list, topic, partition);
+	if (rd_kafka_committed(m->asker, list, 10000))
+		offset = -1;
+	else
+		offset = list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
+	rd_kafka_topic_partition_list_destroy(list);
+	return offset;
 }
 
 void mock_broker_down(struct mock *m, int broker, bool down)
