@@ -24,7 +24,7 @@ static void set_bit(struct window *w, int64_t offset, bool on)
 void window_init(struct window *w, int64_t base)
 {
 	memset(w, 0, sizeof(*w));
-	w->base = w->next = base;
+	w->base = w->next = w->seen = base;
 }
 
 /* Move base over what is done; its bits become free for offsets a window further. */
@@ -34,25 +34,33 @@ static void advance(struct window *w)
 		set_bit(w, w->base, false);
 		w->base++;
 	}
+	if (w->seen < w->base)
+		w->seen = w->base;
 }
 
 enum window_take window_take(struct window *w, int64_t offset)
 {
+	bool done;
+
 	assert(offset >= 0);
 	if (w->base == WINDOW_UNKNOWN)
-		w->base = w->next = offset;
+		w->base = w->next = w->seen = offset;
 	if (offset < w->base)
 		return WINDOW_DONE;
-	if (offset < w->next)
+	if (offset < w->seen)
 		return bit(w, offset) ? WINDOW_DONE : WINDOW_HELD;
 	if (w->base == w->next)
-		w->base = w->next = offset; /* nothing is in hand: however wide the gap, all of it is done */
+		w->base = w->next = w->seen = offset; /* nothing is in hand: however wide the gap, all of it is done */
 	if (offset - w->base >= LIMIT_WINDOW)
 		return WINDOW_FULL;
-	for (int64_t gap = w->next; gap < offset; gap++)
+	for (int64_t gap = w->seen; gap < offset; gap++)
 		set_bit(w, gap, true);
-	w->next = offset + 1;
-	return WINDOW_NEW;
+	done = bit(w, offset);
+	w->seen = offset + 1;
+	if (w->next < w->seen)
+		w->next = w->seen;
+	advance(w);
+	return done ? WINDOW_DONE : WINDOW_NEW;
 }
 
 void window_done(struct window *w, int64_t offset)
@@ -61,20 +69,6 @@ void window_done(struct window *w, int64_t offset)
 	set_bit(w, offset, true);
 	if (offset == w->base)
 		advance(w);
-}
-
-void window_forget(struct window *w)
-{
-	/* The map of what is done stays; next falls back so that the rest is taken as new. */
-	int64_t top = w->base;
-
-	if (w->base == WINDOW_UNKNOWN)
-		return;
-	for (int64_t o = w->base; o < w->next; o++) {
-		if (bit(w, o))
-			top = o + 1;
-	}
-	w->next = top;
 }
 
 bool window_is_full(const struct window *w)

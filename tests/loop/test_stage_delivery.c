@@ -246,7 +246,7 @@ static void a_lost_partition_is_dropped_at_once(void **state)
 	struct worker a = { .mode = TOY_HOLD };
 
 	(void)state;
-	worker_open(&a, &r, NULL);
+	worker_open(&a, &r, "stage.lanes = interactive\n"); /* so that the heartbeat that fails is this lane's */
 	send_many(2);
 	RIG_UNTIL(&r, a.held_count == 2);
 	mock_fail(r.mock, MOCK_HEARTBEAT, MOCK_FENCED, 1);
