@@ -37,7 +37,7 @@ static enum rc compile_view(struct rules *r, enum gate g, enum view_kind v, stru
 		if (!(rule->gates & 1u << g) || !(rule->views & 1u << v))
 			continue;
 		patterns[count] = rule->pattern_text;
-		flags[count] = HS_FLAG_UTF8 | HS_FLAG_UCP | HS_FLAG_SINGLEMATCH | HS_FLAG_MULTILINE |
+		flags[count] = HS_FLAG_UTF8 | HS_FLAG_SINGLEMATCH | HS_FLAG_MULTILINE |
 		               (rule->case_sensitive ? 0u : (unsigned)HS_FLAG_CASELESS);
 		ids[count++] = (unsigned)i;
 	}

@@ -2,7 +2,7 @@
  * jail_check: each layer proven on this machine by a program that tries it, through the same way as any job.
  * The programs are lines of shell, because /bin/sh is what every runtime's root has.
  */
-#include "jail.h"
+#include "jail_inside.h"
 
 #include <sys/wait.h>
 

@@ -6,7 +6,7 @@
  * filter as its last act and becomes the program.  A program that were pid 1 itself would not get its own signals.
  * Between clone and exec only direct system calls and calls on our own stack.
  */
-#include "jail.h"
+#include "jail_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  * are read out after its last process is dead, beneath the box's own descriptor and through no link.  Inside, the tree is an empty tmpfs
  * with read-only binds of /usr and of the few files of /etc that interpreters need.  Host paths that do not exist are left out.
  */
-#include "jail.h"
+#include "jail_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

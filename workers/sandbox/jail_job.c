@@ -10,7 +10,7 @@
  * RESULT: {"exit_code":0,"signal":0,"wall_ms":..,...,"stdout":{"bytes":..,"truncated":..,"base64":..},"refused":[...]}
  * A failed compile ends the job: runs is then empty.  The compile's product goes from one box to the next only through here.
  */
-#include "jail.h"
+#include "jail_inside.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * v1: a folder per controller, /sys/fs/cgroup/<controller>/airlock-jail-<pid>/lane-<n>; v2: one folder with its controllers switched on.
  * The folder's name holds the jail's pid, so that the next start finds and removes what a killed jail left.
  */
-#include "jail.h"
+#include "jail_inside.h"
 
 #include <dirent.h>
 #include <errno.h>

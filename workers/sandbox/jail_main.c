@@ -9,7 +9,7 @@
  * CAP_SETGID (id maps), CAP_KILL (jobs run under other ids), CAP_CHOWN, CAP_DAC_OVERRIDE and CAP_FOWNER (files in a box), CAP_SYS_RESOURCE (OOM score),
  * CAP_SYS_PTRACE (reading id maps of a process that is not dumpable).  As root it drops every other capability; not as root it says what is missing.
  */
-#include "jail.h"
+#include "jail_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  * The supervisor (the process that calls jail_run) stays outside of that cgroup, so that no limit of the job can stop it: it feeds stdin,
  * reads what comes out, answers refused calls, watches the clocks and kills.
  */
-#include "jail.h"
+#include "jail_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
  * depends on memory that the program could change while it is looked at; flags hidden in memory (clone3, openat2) answer ENOSYS.
  * libseccomp makes the filter once; a job installs ready-made bytes.
  */
-#include "jail.h"
+#include "jail_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "jail.h"
+#include "jail_inside.h"
 
 enum { FDS_MAX = 8 };
 

@@ -17,7 +17,7 @@
 #include "judge.h"
 
 enum {
-	FRAME_BYTES = 16 * 1024 * 1024, /* as JAIL_FRAME_BYTES in jail.h, which this side does not include */
+	FRAME_BYTES = 16 * 1024 * 1024, /* as JAIL_FRAME_BYTES in jail_inside.h, which this side does not include */
 	OUT_BYTES = 4 * FRAME_BYTES,
 	HEAD_BYTES = 4,
 	JAIL_FD = 3,

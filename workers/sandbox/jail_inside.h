@@ -1,5 +1,5 @@
 /*
- * jail: what the files jail_*.c share, and the frames that cross the one socket.
+ * jail_inside: what the files jail_*.c share, and the frames that cross the one socket.
  *
  *   worker ──socket──▶ jail_main ──socketpair──▶ lane supervisor ──socketpair──▶ spawner ──clone──▶ init (pid 1) ──fork──▶ job
  *                      (one process)             (one a lane, outside the        (one a lane, lives in    (our code, not     (the foreign
@@ -12,8 +12,8 @@
  * Frames: 4 bytes length (native), then JSON.  Worker -> jail: struct job below as JSON; jail -> worker: results as JSON.
  * jail_* links lib/base only.
  */
-#ifndef AIRLOCK_JAIL_H
-#define AIRLOCK_JAIL_H
+#ifndef AIRLOCK_JAIL_INSIDE_H
+#define AIRLOCK_JAIL_INSIDE_H
 
 #include <sys/types.h>
 
