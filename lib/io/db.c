@@ -44,6 +44,7 @@ struct op {
 	size_t copied;
 	bool copy_ended;
 	bool sent, preparing;
+	bool opens, closes;    /* an explicit transaction */
 	int64_t until_ms;
 	db_done *done;
 	void *arg;
@@ -66,6 +67,8 @@ struct db {
 	int64_t connect_until_ms;
 	int attempts;
 	bool in_callback, drop_wanted;
+	bool open;             /* a begin was answered, its commit or rollback was not */
+	bool queued_open;      /* the same of what stands in the queue */
 	struct op *first, *last;
 	size_t op_count, sent_count;
 	const char *prepared[STATEMENTS_MAX];
@@ -143,6 +146,7 @@ static struct op *op_take_first(struct db *d)
 	d->op_count--;
 	if (o->sent)
 		d->sent_count--;
+	d->open = (d->open || o->opens) && !o->closes;
 	return o;
 }
 
@@ -154,7 +158,7 @@ static struct op *op_new(struct db *d, enum op_kind kind, const char *sql, int64
 	o->sql = sql;
 	o->done = done;
 	o->arg = arg;
-	o->until_ms = d->op_count < OPS_MAX ? clock_mono_ms() + timeout_ms : 0;
+	o->until_ms = d->op_count < OPS_MAX || d->queued_open ? clock_mono_ms() + timeout_ms : 0;
 	if (d->last != NULL)
 		d->last->next = o;
 	else
@@ -193,7 +197,11 @@ void db_query(struct db *d, const struct db_statement *s, const struct db_value 
 
 void db_exec(struct db *d, const char *sql, int64_t timeout_ms, db_done *done, void *arg)
 {
-	(void)op_new(d, OP_EXEC, sql, timeout_ms, done, arg);
+	struct op *o = op_new(d, OP_EXEC, sql, timeout_ms, done, arg);
+
+	o->opens = strncmp(sql, "begin", 5) == 0;
+	o->closes = strncmp(sql, "commit", 6) == 0 || strcmp(sql, "rollback") == 0;
+	d->queued_open = (d->queued_open || o->opens) && !o->closes;
 }
 
 void db_copy(struct db *d, const char *sql, struct slice bytes, int64_t timeout_ms, db_done *done, void *arg)
@@ -219,7 +227,8 @@ static void lost(struct db *d, const struct err *err)
 
 	disconnect(d);
 	timer_set(d->retry, BACKOFF_MS / 2 + clock_backoff_ms(d->attempts++, BACKOFF_MS, BACKOFF_CAP_MS));
-	while (d->first != NULL && d->first->sent) {
+	/* The rest of a transaction that has begun must not run on the next connection, outside of one. */
+	while (d->first != NULL && (d->first->sent || d->open)) {
 		struct op *o = op_take_first(d);
 
 		o->rc = err_set(&o->err, RC_LATER, "db_lost", "%s", why.text);
@@ -579,28 +588,26 @@ static void on_socket(void *arg, int events)
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
 
-/* A sent operation past its deadline takes the connection with it: the answer could come at any time and would be taken for another's. */
-static void tick(void *arg)
+/* Operations that wait past their deadline, and the whole of a transaction whose begin does.  Returns false if one belongs to a transaction
+ * that has begun: then only the connection can be given up. */
+static bool take_late(struct db *d, int64_t now, struct op **late)
 {
-	struct db *d = arg;
-	int64_t now = clock_mono_ms();
-	struct err err;
-	struct op *late = NULL, **tail = &late, **at;
+	bool open = d->open, begun = d->open, doomed = false;
+	struct op **tail = late;
 
-	timer_set(d->tick, TICK_MS);
-	if ((d->state == CONNECTING || d->state == SETTING_UP) && now >= d->connect_until_ms) {
-		(void)err_set(&err, RC_LATER, "db_timeout", "no answer to connecting within %d s", CONNECT_MS / 1000);
-		lost(d, &err);
-	}
-	if (d->first != NULL && d->first->sent && now >= d->first->until_ms) {
-		(void)err_set(&err, RC_LATER, "db_timeout", "no answer in time");
-		lost(d, &err);
-	}
 	d->last = NULL;
-	for (at = &d->first; *at != NULL;) {
+	for (struct op **at = &d->first; *at != NULL;) {
 		struct op *o = *at;
+		bool expired = !o->sent && now >= o->until_ms;
 
-		if (!o->sent && now >= o->until_ms) {
+		if (o->opens) {
+			open = true;
+			begun = o->sent;
+			doomed = expired;
+		}
+		if (expired && open && begun)
+			return false;
+		if (expired || (doomed && open)) {
 			*at = o->next;
 			d->op_count--;
 			o->next = NULL;
@@ -610,12 +617,46 @@ static void tick(void *arg)
 			d->last = o;
 			at = &o->next;
 		}
+		if (o->closes)
+			open = doomed = false;
+	}
+	return true;
+}
+
+static struct op *find_last(struct op *o)
+{
+	while (o != NULL && o->next != NULL)
+		o = o->next;
+	return o;
+}
+
+/* A sent operation past its deadline takes the connection with it: the answer could come at any time and would be taken for another's. */
+static void tick(void *arg)
+{
+	struct db *d = arg;
+	int64_t now = clock_mono_ms();
+	struct op *late = NULL;
+	struct err err;
+
+	timer_set(d->tick, TICK_MS);
+	if ((d->state == CONNECTING || d->state == SETTING_UP) && now >= d->connect_until_ms) {
+		(void)err_set(&err, RC_LATER, "db_timeout", "no answer to connecting within %d s", CONNECT_MS / 1000);
+		lost(d, &err);
+	}
+	(void)err_set(&err, RC_LATER, "db_timeout", "no answer in time");
+	if (d->first != NULL && d->first->sent && now >= d->first->until_ms)
+		lost(d, &err);
+	if (!take_late(d, now, &late)) {
+		d->last = find_last(d->first);
+		if (d->state == READY)
+			lost(d, &err);
 	}
 	while (late != NULL) {
 		struct op *o = late;
 
 		late = o->next;
-		o->rc = err_set(&o->err, RC_LATER, "db_timeout", "%s", o->until_ms == 0 ? "too many operations wait" : "the database did not come in time");
+		o->rc = err_set(&o->err, RC_LATER, "db_timeout", "%s",
+		                o->until_ms == 0 ? "too many operations wait" : "the database did not come in time");
 		op_end(d, o);
 	}
 }

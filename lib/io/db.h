@@ -1,7 +1,8 @@
 /*
  * db: PostgreSQL without blocking.  The only user of libpq (db*.c).  One struct db is one connection; it reconnects by itself with
  * backoff; operations are queued and run in order.  While the connection is away, operations that had been sent end RC_LATER (a COMMIT among
- * them is then indeterminate); queued ones wait until their deadline.
+ * them is then indeterminate), and so does the rest of a transaction that had begun ("begin" to "commit" or "rollback" given to db_exec();
+ * give such a sequence one timeout); others that are queued wait until their deadline.
  */
 #ifndef AIRLOCK_DB_H
 #define AIRLOCK_DB_H

@@ -212,6 +212,35 @@ static void a_notification_arrives_while_nothing_else_does(void **state)
 	end(&s);
 }
 
+/* Without this, the COPY and the commit would run by themselves on the next connection. */
+static void the_rest_of_a_lost_transaction_never_runs(void **state)
+{
+	struct seen s;
+	struct buf b = BUF_INIT(1000);
+
+	(void)state;
+	begin(&s);
+	assert_int_equal(copy_begin(&b) | copy_row(&b, 1) | copy_int4(&b, 1) | copy_end(&b), RC_OK);
+	db_exec(s.db, "drop table if exists lost_rest", 5000, done, &s);
+	db_exec(s.db, "create table lost_rest(a int)", 5000, done, &s);
+	until(&s, &s.done, 2);
+	db_exec(s.db, "begin", 5000, done, &s);
+	db_query(s.db, &suicide, NULL, 0, 5000, done, &s);
+	db_copy(s.db, "copy lost_rest from stdin (format binary)", buf_slice(&b), 5000, done, &s);
+	db_exec(s.db, "commit", 5000, done, &s);
+	db_exec(s.db, "select count(*) from lost_rest", 10000, done, &s);
+	until(&s, &s.done, 7);
+	for (int i = 3; i < 6; i++)
+		assert_int_equal(s.rc[i], RC_LATER);
+	assert_int_equal(s.rc[6], RC_OK);
+	assert_string_equal(s.field, "0");
+	s.done = 0;
+	db_exec(s.db, "drop table lost_rest", 5000, done, &s);
+	until(&s, &s.done, 1);
+	buf_release(&b);
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +249,7 @@ int main(void)
 		cmocka_unit_test(a_large_copy_and_a_refused_one_leave_the_pipeline_whole),
 		cmocka_unit_test(a_lost_connection_ends_what_was_sent_and_comes_back),
 		cmocka_unit_test(an_answer_that_does_not_come_in_time_takes_the_connection_with_it),
+		cmocka_unit_test(the_rest_of_a_lost_transaction_never_runs),
 		cmocka_unit_test(a_notification_arrives_while_nothing_else_does),
 	};
 
