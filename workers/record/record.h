@@ -4,7 +4,7 @@
  *   shard     one partition: whether we own its row in `offsets`, where we stand, the head of its hash chain
  *   item      one message and the rows it becomes
  *   batch     items in order of arrival and the COPY streams of their rows; one fills while the other is flushed
- * Who does what: record.c partitions and messages; rows.c message to rows (pure); store.c a flush; expire.c time; lost.c lost logs and redrive.
+ * Who does what: record.c partitions and messages; rows.c message to rows (pure); store.c a flush; keep.c what is repeated: time, partitions, lost logs.
  */
 #ifndef AIRLOCK_RECORD_H
 #define AIRLOCK_RECORD_H
@@ -58,8 +58,9 @@ struct shard {
 	int64_t retry_ms;        /* STALLED, FENCED: when to try again (monotonic) */
 	int64_t stalled_at;      /* offset */
 	int64_t mark_at_ms, mark_end; /* everything then in the log ended before mark_end; mark_at_ms 0: none */
-	bool moving;             /* in the flush that runs */
-	int64_t to;              /* ... and where it will stand */
+	const char *kafka_topic; /* librdkafka's pointer to the name */
+	unsigned char topic_id[KAFKA_TOPIC_ID_BYTES];
+	bool to_start, was_stalled; /* kafka_start() is owed; taken again while stalled */
 };
 
 struct span { size_t at, len; };
@@ -87,9 +88,6 @@ struct batch {
 };
 
 struct store;
-struct expire;
-struct lost;
-
 struct record {
 	struct service *service;
 	struct loop *loop;
@@ -104,20 +102,22 @@ struct record {
 	struct batch *filling;
 	struct rows *rows;
 	struct store *store;
-	struct expire *expire;
-	struct lost *lost;
 	struct timer *tick;
-	bool topics_known, paused, draining, leader, closing;
-	bool ranges_asked;
+	bool describing, topics_known, paused, draining, leader, ranges_asked, kept_busy;
+	bool fresh_connection;
+	int64_t describe_due_ms, expire_due_ms, seen_left;
 	int64_t grace_ms, hold_ms;
 	int64_t partitions_due_ms;
 };
 
 /* record.c */
-struct shard *record_shard(struct record *r, const char *topic, int32_t partition);
-void record_reset_shard(struct shard *p);                 /* its log is another one: from the start */
+void record_take(struct shard *p);                      /* ask for its offset row */
+void record_topics(struct record *r, const struct kafka_topic_info *topics, size_t count); /* what the brokers have */
 void record_resume(struct record *r);                   /* a flush ended: read on if there is room */
 void record_log(struct record *r, const char *what, const struct err *err);
+
+/* keep.c */
+void keep_tick(struct record *r);                       /* each second, with a database */
 
 /* store.c */
 struct store *store_new(struct record *r);

@@ -1,0 +1,208 @@
+/*
+ * keep: what is repeated, each second or slower.  All recorders: partitions of the tables, ids of topics, how far they are caught up.  The one
+ * that holds the advisory lock: ends what passed its deadline and blanks what was deleted, so that it is done once.
+ */
+#include "record.h"
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum { DESCRIBE_MS = 60000, PARTITIONS_MS = 3600000, EXPIRE_MS = 2000, ASK_MS = 10000 };
+
+static const struct db_statement make_partitions = { "make_partitions", "select airlock.partitions_make(3)" };
+static const struct db_statement topic_seen = { "topic_seen", "select airlock.topic_seen($1, $2, $3::int)" };
+static const struct db_statement lead = { "lead", "select case when pg_try_advisory_lock(hashtext('airlock.record.leader')) then 1 else 0 end" };
+static const struct db_statement any_deleted = { "any_deleted",
+	"select case when exists (select from airlock.deleted where at > now() - interval '9 days') then 1 else 0 end" };
+static const struct db_statement expire = { "expire",
+	"select replace(id::text, '-', '') from airlock.expire((select min(at) from airlock.caught_up where topic = any"
+	" ('{airlock.requests,airlock.requests.batch,airlock.results,airlock.dead}')) - $1::bigint * interval '1 ms', 1000) id" };
+static const struct db_statement blank_late = { "blank_late",
+	"select airlock.blank_deleted(array(select id from airlock.deleted where at > now() - interval '10 minutes' limit 10000))" };
+static const struct db_statement caught_up = { "caught_up",
+	"update airlock.offsets o set caught_up_at = to_timestamp(v.at / 1000.0) from unnest($2::text[], $3::int[], $4::bigint[]) v(topic, partition, at)"
+	" where o.topic = v.topic and o.partition = v.partition and o.owner = $1::uuid" };
+
+static struct db_value number(char text[24], int64_t v)
+{
+	int n = snprintf(text, 24, "%lld", (long long)v);
+
+	return DB_TEXT(slice_of(text, (size_t)n));
+}
+
+static void logged(void *arg, enum rc rc, const struct db_result *result, const struct err *err)
+{
+	(void)result;
+	if (rc != RC_OK)
+		record_log(arg, "a repeated task did not succeed", err);
+}
+
+static void describe_done(void *arg, enum rc rc, const struct kafka_topic_info *topics, size_t count, const struct err *err)
+{
+	struct record *r = arg;
+	bool all = true;
+
+	r->describing = false;
+	if (rc != RC_OK) {
+		service_ready(r->service, "kafka", false, err->text);
+		r->describe_due_ms = clock_mono_ms() + 1000;
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		char partitions[24];
+		const struct db_value values[] = { DB_TEXT(slice_text(topics[i].name)),
+			                           { .bytes = slice_of(topics[i].id, KAFKA_TOPIC_ID_BYTES), .binary = true },
+			                           number(partitions, topics[i].partitions) };
+
+		all = all && topics[i].exists;
+		if (topics[i].exists)
+			db_query(r->db, &topic_seen, values, COUNT_OF(values), QUERY_MS, logged, r);
+	}
+	service_ready(r->service, "kafka", all, "topics are missing: airlock topics makes them");
+	r->describe_due_ms = clock_mono_ms() + (all ? DESCRIBE_MS : 1000);
+	if (all)
+		record_topics(r, topics, count);
+}
+
+static void describe(struct record *r)
+{
+	const char *names[TOPIC_COUNT * LANE_COUNT];
+	size_t n = 0;
+
+	for (int t = 0; t < TOPIC_COUNT; t++) {
+		for (int l = 0; l < (topic_has_lanes((enum topic)t) ? LANE_COUNT : 1); l++)
+			names[n++] = topic_name((enum topic)t, (enum lane)l);
+	}
+	r->describing = true;
+	kafka_describe(r->producer, names, n, ASK_MS, describe_done, r);
+}
+
+/* ---- caught up ----------------------------------------------------------------------------------------------------- */
+
+static void send_caught_up(struct record *r)
+{
+	AUTO_BUF struct buf topics = BUF_INIT(1 << 20), partitions = BUF_INIT(1 << 20), times = BUF_INIT(1 << 20);
+	struct db_value values[4];
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < r->shard_count && rc == RC_OK; i++) {
+		struct shard *p = &r->shards[i];
+		char sep = topics.len == 0 ? '{' : ',';
+
+		if (p->state != SHARD_OWNED || p->mark_at_ms == 0 || (p->mark_end > 0 && p->next < p->mark_end))
+			continue;
+		rc = buf_printf(&topics, "%c%s", sep, p->topic);
+		if (rc == RC_OK)
+			rc = buf_printf(&partitions, "%c%d", sep, (int)p->partition);
+		if (rc == RC_OK)
+			rc = buf_printf(&times, "%c%lld", sep, (long long)p->mark_at_ms);
+		p->mark_at_ms = 0;
+	}
+	if (topics.len == 0 || rc != RC_OK || buf_add(&topics, "}", 1) != RC_OK || buf_add(&partitions, "}", 1) != RC_OK ||
+	    buf_add(&times, "}", 1) != RC_OK)
+		return;
+	values[0] = DB_TEXT(slice_text(r->owner));
+	values[1] = DB_TEXT(buf_slice(&topics));
+	values[2] = DB_TEXT(buf_slice(&partitions));
+	values[3] = DB_TEXT(buf_slice(&times));
+	db_query(r->db, &caught_up, values, COUNT_OF(values), QUERY_MS, logged, r);
+}
+
+struct asked { struct record *r; int64_t at_ms; };
+
+static void ranges(void *arg, enum rc rc, const struct kafka_range *list, size_t count, const struct err *err)
+{
+	struct asked *a = arg;
+	struct record *r = a->r;
+
+	(void)err;
+	r->ranges_asked = false;
+	for (size_t i = 0; rc == RC_OK && i < count; i++) {
+		for (size_t n = 0; n < r->shard_count; n++) {
+			struct shard *p = &r->shards[n];
+
+			if (p->partition == list[i].partition && p->state == SHARD_OWNED && p->mark_at_ms == 0 && strcmp(p->topic, list[i].topic) == 0) {
+				p->mark_at_ms = a->at_ms;
+				p->mark_end = list[i].begin == list[i].end ? 0 : list[i].end;
+			}
+		}
+	}
+	mem_free(a);
+	if (db_ready(r->db))
+		send_caught_up(r);
+}
+
+static void ask_ranges(struct record *r)
+{
+	const char *const topics[] = { topic_name(TOPIC_REQUESTS, LANE_INTERACTIVE), topic_name(TOPIC_REQUESTS, LANE_BATCH),
+		                       topic_name(TOPIC_RESULTS, LANE_INTERACTIVE), topic_name(TOPIC_DEAD, LANE_INTERACTIVE) };
+	struct asked *a = mem_new(sizeof(*a));
+
+	*a = (struct asked){ r, clock_wall_ms() };
+	r->ranges_asked = true;
+	kafka_log_ranges(r->producer, topics, COUNT_OF(topics), ASK_MS, ranges, a);
+}
+
+/* ---- the leader ---------------------------------------------------------------------------------------------------- */
+
+static void expired(void *arg, enum rc rc, const struct db_result *result, const struct err *err)
+{
+	struct record *r = arg;
+	AUTO_BUF struct buf ids = BUF_INIT(1 << 20);
+
+	logged(arg, rc, result, err);
+	for (size_t i = 0; rc == RC_OK && i < db_rows(result); i++) {
+		if ((i > 0 && buf_add(&ids, ",", 1) != RC_OK) || buf_add_slice(&ids, db_field(result, i, 0)) != RC_OK)
+			break; /* who waits looks again by itself */
+	}
+	store_notify(r, ids.data, ids.len);
+}
+
+static void led(void *arg, enum rc rc, const struct db_result *result, const struct err *err)
+{
+	struct record *r = arg;
+	int64_t yes = 0;
+
+	logged(arg, rc, result, err);
+	r->leader = rc == RC_OK && db_rows(result) == 1 && db_field_int(result, 0, 0, &yes) && yes == 1;
+}
+
+static void deleted(void *arg, enum rc rc, const struct db_result *result, const struct err *err)
+{
+	struct record *r = arg;
+	int64_t yes = 1;
+
+	logged(arg, rc, result, err);
+	if (rc == RC_OK && db_field_int(result, 0, 0, &yes))
+		store_deleted_known(r->store, yes == 1);
+}
+
+void keep_tick(struct record *r)
+{
+	int64_t now = clock_mono_ms();
+	char grace[24];
+
+	if (now >= r->partitions_due_ms) {
+		r->partitions_due_ms = now + PARTITIONS_MS;
+		db_query(r->db, &make_partitions, NULL, 0, QUERY_MS, logged, r);
+	}
+	if (!r->describing && now >= r->describe_due_ms)
+		describe(r);
+	if (r->consumer == NULL)
+		return;
+	if (!r->ranges_asked)
+		ask_ranges(r);
+	db_query(r->db, &any_deleted, NULL, 0, QUERY_MS, deleted, r);
+	if (now < r->expire_due_ms)
+		return;
+	r->expire_due_ms = now + EXPIRE_MS;
+	if (!r->leader) {
+		db_query(r->db, &lead, NULL, 0, QUERY_MS, led, r);
+	} else {
+		const struct db_value value = number(grace, r->grace_ms);
+
+		db_query(r->db, &expire, &value, 1, QUERY_MS, expired, r);
+		db_query(r->db, &blank_late, NULL, 0, QUERY_MS, logged, r);
+	}
+}
