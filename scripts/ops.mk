@@ -1,6 +1,6 @@
 # Everything around the programs.  Pools: make up SCREEN=2 INFER=3 SANDBOX=2 ...
 
-.PHONY: setup up down status demo test check-ops check-pipe
+.PHONY: setup up down status demo test example check-ops check-pipe
 
 setup: ## install what is missing: Debian packages, librdkafka, Kafka, the clients of the tests
 	@scripts/setup
@@ -24,11 +24,14 @@ demo: ## the sample batch through everything, ending in a table
 	@scripts/demo
 
 check-pipe: build ## the whole pipeline on real Kafka and PostgreSQL, on ports of its own
-	@scripts/run-tests $(sort $(wildcard tests/pipe/t*.sh))
+	@tests/pipe/run $(sort $(wildcard tests/pipe/t*.sh))
 
 test: ## all tests, in order; installs what is missing first
 	@scripts/setup
 	@scripts/test check check-san check-fault check-escape check-pipe check-ops
+
+example: build ## write deploy/airlock.conf.example from the programs' tables
+	@scripts/example >deploy/airlock.conf.example
 
 check-ops: ## set-up, servers and supervisor: what they leave behind, and what they come back from
 	@scripts/run-tests $(sort $(wildcard tests/ops/*.sh))
