@@ -8,7 +8,6 @@
 
 #include "base/base.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #include "model/flow.h"
@@ -42,7 +41,7 @@ static void published(void *arg, enum rc rc, int32_t partition, int64_t offset, 
 	(void)partition;
 	(void)offset;
 	if (rc != RC_OK)
-		log_line(LOG_WARN, "alert not published", LOG_T("why", err->text));
+		monitor_log("alert not published", err->code, err->text);
 }
 
 static void alert(struct monitor *m, const char *code, const char *subject, const char *text)
@@ -59,7 +58,7 @@ static void alert(struct monitor *m, const char *code, const char *subject, cons
 	out.bytes = buf_slice(&bytes);
 	if (rc == RC_OK)
 		rc = kafka_publish(m->producer, &out, published, m, &err);
-	log_line(LOG_WARN, "alert", LOG_T("code", code), LOG_T("subject", subject), LOG_T("text", text), LOG_T("rc", rc_name(rc)));
+	monitor_log(rc == RC_OK ? "alert" : "alert not published", code, rc == RC_OK ? text : err.text);
 }
 
 static void ranges(void *arg, enum rc rc, const struct kafka_range *list, size_t count, const struct err *err)

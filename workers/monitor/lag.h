@@ -8,5 +8,7 @@ enum rc lag_prepare(struct service *s, const char *argument, void **self, struct
 enum rc lag_start(struct service *s, void *self, struct err *err);
 void lag_drain(void *self);
 void lag_close(void *self);
+/* main.c */
+void monitor_log(const char *msg, const char *code, const char *text);
 
 #endif

@@ -1,5 +1,6 @@
 /* airlock-monitor: measures how far each step is behind, and says so: metrics, and signed alerts that RECORD stores. */
 #include "base/base.h"
+#include "base/log.h"
 
 #include "stage/service.h"
 
@@ -12,6 +13,11 @@ static const struct conf_row settings[] = {
 	{ "monitor.quiet_ms", CONF_MS, "5m", 1000, 86400000, "An alert about a topic is not repeated within this time.", NULL },
 	{ NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL },
 };
+
+void monitor_log(const char *msg, const char *code, const char *text)
+{
+	log_line(LOG_WARN, msg, LOG_T("code", code), LOG_T("text", text));
+}
 
 int main(int argc, char **argv)
 {

@@ -1,8 +1,10 @@
 /* airlock-record: the one that writes what decides a request. */
 #include "base/base.h"
+#include "base/log.h"
 
 #include "stage/service.h"
 
+#include "record.h"
 #include "record_main.h"
 
 static const struct conf_row settings[] = {
@@ -13,6 +15,12 @@ static const struct conf_row settings[] = {
 	{ "record.hold_ms", CONF_MS, "7d", 60000, 2592000000, "How long a held request waits for a person.", NULL },
 	{ NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL },
 };
+
+void record_log(struct record *r, const char *what, const struct err *err)
+{
+	(void)r;
+	log_line(LOG_WARN, what, LOG_T("code", err->code), LOG_T("why", err->text));
+}
 
 int main(int argc, char **argv)
 {

@@ -11,7 +11,6 @@
 
 #include "base/base.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #include "record_main.h"
@@ -34,12 +33,6 @@ static const struct db_statement make_rows = { "make_rows",
 	" on conflict do nothing" };
 static const struct db_statement reset_row = { "reset_row",
 	"update airlock.offsets set next = -1, head = '', caught_up_at = '-infinity' where topic = $1 and partition = $2::int and owner = $3::uuid" };
-
-void record_log(struct record *r, const char *what, const struct err *err)
-{
-	(void)r;
-	log_line(LOG_WARN, what, LOG_T("code", err->code), LOG_T("why", err->text));
-}
 
 static struct db_value number(char text[24], int64_t v)
 {
@@ -72,7 +65,7 @@ static void ended(void *arg, enum rc rc, const struct db_result *result, const s
 
 	(void)result;
 	if (rc == RC_OK)
-		log_line(LOG_WARN, "ended a predecessor that held a partition", LOG_T("topic", p->topic), LOG_I("partition", p->partition));
+		record_log(p->record, "ended a predecessor that held a partition", &(struct err){ "ended", "" });
 	else
 		record_log(p->record, "cannot end the predecessor", err);
 	record_take(p);
@@ -191,8 +184,7 @@ static void stall(struct shard *p, int64_t offset, const struct err *err)
 	p->retry_ms = clock_mono_ms() + STALL_MS;
 	kafka_pause(p->record->consumer, at(p));
 	service_ready(p->record->service, "partition", false, err->text);
-	log_line(LOG_ERROR, "partition stopped", LOG_T("topic", p->topic), LOG_I("partition", p->partition), LOG_I("offset", offset),
-	         LOG_T("code", err->code), LOG_T("why", err->text));
+	record_log(p->record, "partition stopped", err);
 }
 
 static struct item *item_new(struct batch *b)
