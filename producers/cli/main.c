@@ -22,6 +22,14 @@ static const struct conf_row rows[] = {
 };
 
 static const struct cli_command commands[] = {
+	{ "batch", "run a file of requests, resumable", "IN.jsonl -o OUT.jsonl [options]",
+	  "Lines as OpenAI's Batch API has them: {\"custom_id\":..,\"method\":\"POST\",\"url\":\"/v1/responses\" or \"/v1/airlock/runs\",\"body\":{..}}.\n"
+	  "Interrupted, the same command goes on where it was; OUT.jsonl.state holds what was accepted.\n\n"
+	  "  -o FILE            where the answers go, a line as each request ends\n"
+	  "  --samples N        each line N times (default 1)\n"
+	  "  --in-flight N      calls to the gateway at the same time (default 32)\n\n"
+	  "Exit: 0 all completed, 3 some, 4 none.\n",
+	  cmd_batch },
 	{ "topics", "create or list Kafka topics", "create|list [options]",
 	  "  --partitions N     for each topic, instead of the table's own\n"
 	  "  --replicas N       instead of min(3, brokers)\n\n"

@@ -1,0 +1,47 @@
+#include "producers/gateway/fault.h"
+
+#include <stdarg.h>
+
+bool fault_set(struct fault *f, int status, const char *code, const char *param, const char *fmt, ...)
+{
+	va_list args;
+
+	*f = (struct fault){ .status = status };
+	(void)snprintf(f->code, sizeof(f->code), "%s", code ? code : "");    /* cut texts still tell enough */
+	(void)snprintf(f->param, sizeof(f->param), "%s", param ? param : "");
+	va_start(args, fmt);
+	(void)vsnprintf(f->message, sizeof(f->message), fmt, args);
+	va_end(args);
+	return false;
+}
+
+static const char *type_of(int status)
+{
+	switch (status) {
+	case 401:
+		return "authentication_error";
+	case 403:
+		return "permission_error";
+	case 429:
+		return "rate_limit_error";
+	default:
+		return status >= 500 ? "server_error" : "invalid_request_error";
+	}
+}
+
+static struct doc *text_or_null(const char *text)
+{
+	return text[0] ? doc_new_text(slice_text(text)) : doc_new_null();
+}
+
+struct doc *fault_doc(const struct fault *f)
+{
+	struct doc *all = doc_new_object(), *error = doc_new_object();
+
+	doc_set_text(error, "message", slice_text(f->message));
+	doc_set_text(error, "type", slice_text(type_of(f->status)));
+	doc_set(error, "param", text_or_null(f->param));
+	doc_set(error, "code", text_or_null(f->code));
+	doc_set(all, "error", error);
+	return all;
+}

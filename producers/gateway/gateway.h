@@ -1,0 +1,97 @@
+/*
+ * gateway: what the files of airlock-gateway share.  One loop; stateless but for caches: run as many as you like.
+ *
+ * An ask is one HTTP request on its way: who asks (key.[ch]), what for (api.c), and what it waits for: an acknowledgement of Kafka
+ * (publish.c), a row (store.c), the end of a request (wait.c).  A client that leaves frees its ask only when nothing is under way for it.
+ */
+#ifndef AIRLOCK_GATEWAY_H
+#define AIRLOCK_GATEWAY_H
+
+#include "model/ending.h"
+#include "model/keyring.h"
+#include "model/request.h"
+
+#include "io/db.h"
+#include "io/kafka.h"
+#include "io/serve.h"
+
+#include "stage/service.h"
+
+#include "producers/gateway/fault.h"
+#include "producers/gateway/id.h"
+#include "producers/gateway/key.h"
+#include "producers/gateway/rate.h"
+
+struct ask;
+struct gateway {
+	struct service *service;
+	struct keyring *keyring;
+	struct sha256 id_key, hash_key;
+	struct key_cache *keys;
+	struct rates *rates;
+	struct serve *serve;
+	struct kafka_producer *producer;
+	struct db *db;
+	struct ask *waiting;          /* for the end of their request */
+	struct timer *recheck;
+	struct metric *accepted, *refused, *polls;
+};
+
+struct route;
+struct ask {
+	struct gateway *gateway;
+	struct exchange *x;            /* valid until gone */
+	bool answered, gone;
+	int under_way;                 /* answers of Kafka or the database still to come */
+	const struct route *route;
+	struct key key;
+	struct uuid id;                /* of the request it is about */
+	char id_text[ID_TEXT_BYTES];
+	bool known;                    /* published by us just now: an unknown row is "queued" */
+	int64_t wait_until_ms;         /* monotonic; 0: answer at once */
+	struct ask *next, **at;       /* in gateway.waiting; at NULL: not there */
+	struct buf message;            /* to publish */
+	char idempotency[128];
+	struct sha256 body_sha256;
+	bool background;
+};
+
+/* ---- ask.c: life of a call ---- */
+static inline bool ask_open(const struct ask *k) /* is somebody still waiting for an answer? */
+{
+	return !k->answered && !k->gone;
+}
+void ask_begin(void *gateway, struct exchange *x); /* serve's handler */
+void ask_answer(struct ask *k, int status, const struct doc *d);
+void ask_fault(struct ask *k, const struct fault *f);
+void ask_refuse(struct ask *k, int status, const char *code, const char *text);
+void ask_later(struct ask *k, const char *why);   /* 503 with Retry-After */
+void ask_return(struct ask *k);                   /* one thing under way has ended: frees the call if nobody is left */
+
+/* ---- api.c: what the routes do ---- */
+struct route {
+	const char *method, *path;     /* path with "{id}" for one part */
+	int scope;
+	void (*run)(struct ask *k, struct slice id);
+};
+const struct route *route_find(struct slice method, struct slice path, struct slice *id, bool *other_method);
+
+/* ---- publish.c ---- */
+void publish_request(struct ask *k, const struct request *r, struct slice line);
+void publish_end(struct ask *k, enum status status);
+
+/* ---- wait.c: from rows to a response, now or when it has ended ---- */
+void wait_for(struct ask *k);
+void wait_stop(struct ask *k);
+void wait_notified(struct gateway *g, struct slice payload);
+void wait_recheck(void *gateway);
+
+/* ---- respond.c: pure: a status row and a released message -> OpenAI's Response ---- */
+struct response_row {
+	struct slice status, code, message, refused_by, model, row; /* row: the status row as JSON */
+	int64_t created_ms, finished_ms;
+	struct slice released;         /* the message, or empty */
+};
+MUSTCHECK enum rc respond(const char *id, const struct response_row *r, struct doc **out, struct err *err);
+
+#endif

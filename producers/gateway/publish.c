@@ -1,0 +1,171 @@
+/* publish: into Kafka; the client hears of it only after the acknowledgement. */
+#include "producers/gateway/gateway.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include "model/lineage.h"
+
+enum { HEADERS = 4, DB_MS = 5000, HOLD_MS = 120000, CANCEL_WAIT_MS = 5000 };
+
+/* Headers are copies for tools: steps compare them with line 1. */
+struct heads {
+	char deadline[32];
+	struct kafka_header list[HEADERS];
+	size_t count;
+};
+
+static void heads_set(struct heads *h, struct slice tenant, int64_t deadline_ms, struct slice traceparent)
+{
+	(void)snprintf(h->deadline, sizeof(h->deadline), "%lld", (long long)deadline_ms); /* a number fits */
+	h->list[h->count++] = (struct kafka_header){ SLICE_LITERAL("airlock-version"), SLICE_LITERAL("1") };
+	h->list[h->count++] = (struct kafka_header){ SLICE_LITERAL("airlock-tenant"), tenant };
+	if (deadline_ms > 0)
+		h->list[h->count++] = (struct kafka_header){ SLICE_LITERAL("airlock-deadline"), slice_text(h->deadline) };
+	if (traceparent.len > 0)
+		h->list[h->count++] = (struct kafka_header){ SLICE_LITERAL("traceparent"), traceparent };
+}
+
+static enum rc send(struct ask *k, enum topic t, enum lane lane, struct slice bytes, const struct heads *h, kafka_published *done, struct err *err)
+{
+	char key[UUID_TEXT_BYTES];
+	struct kafka_message m = { .topic = topic_name(t, lane), .partition = -1, .bytes = bytes, .headers = h->list, .header_count = h->count };
+
+	uuid_text(&k->id, key);
+	m.key = slice_text(key);
+	return kafka_publish(k->gateway->producer, &m, done, k, err);
+}
+
+/* ---- a request ---- */
+
+static void ignore_result(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
+{
+	(void)rc; /* the row then stays reserved, and a repeat hears 409 until the first answer is known */
+	(void)r;
+	(void)err;
+	ask_return(arg);
+}
+
+static void set_idempotency(struct ask *k, const char *state)
+{
+	static const struct db_statement set = { "idempotency_set", "update airlock.idempotency set state = $3 where tenant = $1 and key = $2" };
+	const struct db_value v[] = { DB_TEXT(slice_text(k->key.tenant)), DB_TEXT(slice_text(k->idempotency)), DB_TEXT(slice_text(state)) };
+
+	if (!k->idempotency[0])
+		return;
+	k->under_way++;
+	db_query(k->gateway->db, &set, v, COUNT_OF(v), DB_MS, ignore_result, k);
+}
+
+static void request_published(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err)
+{
+	struct ask *k = arg;
+
+	(void)partition;
+	(void)offset;
+	if (rc == RC_OK) {
+		metric_add(k->gateway->accepted, 1);
+		set_idempotency(k, "accepted");
+		k->known = true;
+		k->wait_until_ms = k->background ? 0 : clock_mono_ms() + HOLD_MS;
+		if (ask_open(k))
+			wait_for(k);
+	} else {
+		log_line(LOG_WARN, "not accepted", LOG_T("code", err->code), LOG_T("why", err->text));
+		set_idempotency(k, "void");
+		/* It may have arrived all the same: end it, so that nobody pays for what nobody was promised. */
+		publish_end(k, STATUS_CANCELLED);
+		ask_later(k, "The request could not be stored; it was not accepted.");
+	}
+	ask_return(k);
+}
+
+void publish_request(struct ask *k, const struct request *r, struct slice line)
+{
+	struct heads h = { .count = 0 };
+	struct err err = { 0 };
+	enum rc rc;
+
+	heads_set(&h, r->tenant, r->deadline_ms, r->traceparent);
+	rc = lineage_append(k->gateway->keyring, &k->message, line);
+	if (rc == RC_OK)
+		rc = send(k, TOPIC_REQUESTS, r->lane, buf_slice(&k->message), &h, request_published, &err);
+	if (rc == RC_OK)
+		k->under_way++;
+	else
+		ask_later(k, "The queue is full; try again.");
+}
+
+/* ---- cancel and delete: a signed end, and a hint for the workers ---- */
+
+static void hint_published(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err)
+{
+	(void)rc; /* a hint saves work; the end decides */
+	(void)partition;
+	(void)offset;
+	(void)err;
+	ask_return(arg);
+}
+
+static void end_published(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err)
+{
+	struct ask *k = arg;
+
+	(void)partition;
+	(void)offset;
+	(void)err;
+	if (ask_open(k) && rc != RC_OK) {
+		ask_later(k, "The request could not be stored.");
+	} else if (ask_open(k)) {
+		k->known = true;
+		k->wait_until_ms = clock_mono_ms() + CANCEL_WAIT_MS;
+		wait_for(k);
+	}
+	ask_return(k);
+}
+
+static enum rc write_control(struct ask *k, const char *id, enum status status, struct buf *out, struct err *err)
+{
+	AUTO_BUF struct buf line = BUF_INIT(LIMIT_END_BYTES);
+	int64_t now = clock_wall_ms();
+	struct control c = { .id = k->id, .id_text = slice_text(id), .tenant = slice_text(k->key.tenant), .delete_content = status == STATUS_DELETED,
+		             .at_ms = now, .deadline_ms = now + LIMIT_DEADLINE_MS_MAX };
+	enum rc rc = control_write(&c, &line, err);
+
+	return rc == RC_OK ? lineage_append(k->gateway->keyring, out, buf_slice(&line)) : rc;
+}
+
+static enum rc write_end(struct ask *k, const char *id, enum status status, struct buf *out, struct err *err)
+{
+	AUTO_BUF struct buf line = BUF_INIT(LIMIT_END_BYTES);
+	struct end e = { .id_text = slice_text(id), .tenant = slice_text(k->key.tenant), .by = PROGRAM_GATEWAY, .attempt = 1, .at_ms = clock_wall_ms(),
+		         .status = status,
+		         .code = status == STATUS_DELETED ? SLICE_LITERAL("deleted_by_client") : SLICE_LITERAL("cancelled_by_client") };
+	enum rc rc = end_write(&e, &line, err);
+
+	return rc == RC_OK ? lineage_append(k->gateway->keyring, out, buf_slice(&line)) : rc;
+}
+
+void publish_end(struct ask *k, enum status status)
+{
+	AUTO_BUF struct buf end = BUF_INIT(2 * LIMIT_END_BYTES), control = BUF_INIT(2 * LIMIT_END_BYTES);
+	struct heads h = { .count = 0 };
+	char id[UUID_TEXT_BYTES];
+	struct err err = { 0 };
+	enum rc rc;
+
+	uuid_text(&k->id, id);
+	heads_set(&h, slice_text(k->key.tenant), 0, SLICE_EMPTY);
+	rc = write_control(k, id, status, &control, &err);
+	if (rc == RC_OK && send(k, TOPIC_CONTROL, LANE_BATCH, buf_slice(&control), &h, hint_published, &err) == RC_OK)
+		k->under_way++;
+	if (rc == RC_OK)
+		rc = write_end(k, id, status, &end, &err);
+	if (rc == RC_OK)
+		rc = send(k, TOPIC_RESULTS, LANE_BATCH, buf_slice(&end), &h, end_published, &err);
+	if (rc == RC_OK)
+		k->under_way++;
+	else
+		ask_later(k, "The request could not be stored.");
+}
