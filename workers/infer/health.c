@@ -112,11 +112,16 @@ static void tell_why(const struct infer *w, char *out, size_t bytes)
 		}
 }
 
-static bool any_closed(const struct infer *w)
+/* Half open after our own fault (a wrong model name is found out only by a call) is not ready; after an upstream that was away it is:
+ * with no requests there would be no call to close it, and nobody sends requests to a pool that is not ready. */
+static bool any_ready(const struct infer *w)
 {
-	for (size_t i = 0; i < w->upstreams.count; i++)
-		if (w->upstreams.all[i].breaker == BREAKER_CLOSED)
+	for (size_t i = 0; i < w->upstreams.count; i++) {
+		const struct upstream *u = &w->upstreams.all[i];
+
+		if (u->breaker == BREAKER_CLOSED || (u->breaker == BREAKER_HALF_OPEN && !u->ours))
 			return true;
+	}
 	return false;
 }
 
@@ -126,8 +131,7 @@ void health_settle(struct infer *w)
 	char why[sizeof(w->why)];
 
 	tell_why(w, why, sizeof(why));
-	/* Half open is not ready: a wrong model name is found out only by a call, and must not look well in between. */
-	service_ready(stage_service(w->stage), "model", any_closed(w), why);
+	service_ready(stage_service(w->stage), "model", any_ready(w), why);
 	if (!any && !w->paused) {
 		w->paused = true;
 		stage_alert(w->stage, "model_unavailable", why);
