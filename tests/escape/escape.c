@@ -11,6 +11,7 @@
  * Use: escape JAIL RUNTIMES FOLDER...     Last line: N passed, N failed.
  */
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,14 +245,18 @@ static void run_folder(struct jail *jail, const struct runtimes *runtimes, const
 
 /* ---- the host, before and after ---- */
 
+/* Folders named prefix<pid> or prefix<pid>-n whose owner is dead: other jails on this machine are none of ours. */
 static long count_entries(const char *folder, const char *prefix)
 {
 	long n = 0;
 	DIR *d = opendir(folder);
 	struct dirent *e;
 
-	while (d && (e = readdir(d)))
-		n += strncmp(e->d_name, prefix, strlen(prefix)) == 0;
+	while (d && (e = readdir(d))) {
+		long pid = strncmp(e->d_name, prefix, strlen(prefix)) == 0 ? strtol(e->d_name + strlen(prefix), NULL, 10) : 0;
+
+		n += pid > 0 && kill((pid_t)pid, 0) < 0;
+	}
 	if (d)
 		(void)closedir(d);
 	return n;
