@@ -138,7 +138,7 @@ check-tree: build ## the tree tests itself: layers, foreign prefixes, settings, 
 check: check-unit check-loop check-tree ## all tests that need no network and no server
 
 check-san: ## unit and loop tests under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory SANITIZE=1 check-unit check-loop
+	@LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 $(MAKE) --no-print-directory SANITIZE=1 check-unit check-loop
 
 clean: ## remove what was built (not what was fetched, not run/)
 	rm -rf $(BUILD)
