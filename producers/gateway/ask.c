@@ -1,7 +1,6 @@
 #include "producers/gateway/gateway.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 enum { ANSWER_BYTES = 16 * 1024 * 1024, REQUEST_ID_BYTES = 40, KEY_QUERY_MS = 5000 };

@@ -34,7 +34,7 @@ struct gateway {
 	struct db *db;
 	struct ask *waiting;          /* for the end of their request */
 	struct timer *recheck;
-	struct metric *accepted, *refused, *polls;
+	struct metric *accepted, *refused, *polls, *unstored;
 };
 
 struct route;

@@ -128,6 +128,7 @@ static enum rc start(struct service *s, void *self, struct err *err)
 	g->accepted = metrics_counter(service_metrics(s), "airlock_gateway_accepted_total", "", "Requests accepted: durable in Kafka.");
 	g->refused = metrics_counter(service_metrics(s), "airlock_gateway_errors_total", "", "Answers that said no.");
 	g->polls = metrics_counter(service_metrics(s), "airlock_gateway_polls_total", "", "Polls of a response.");
+	g->unstored = metrics_counter(service_metrics(s), "airlock_gateway_unstored_total", "", "Submits that Kafka did not acknowledge: not accepted.");
 	service_ready(s, "database", false, "connecting");
 	service_ready(s, "kafka", false, "connecting");
 	service_kafka_conf(s, &kafka);

@@ -2,7 +2,6 @@
 #include "producers/gateway/gateway.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #include "model/lineage.h"
@@ -64,6 +63,7 @@ static void request_published(void *arg, enum rc rc, int32_t partition, int64_t 
 
 	(void)partition;
 	(void)offset;
+	(void)err; /* counted; the client hears that it was not accepted */
 	if (rc == RC_OK) {
 		metric_add(k->gateway->accepted, 1);
 		set_idempotency(k, "accepted");
@@ -72,7 +72,7 @@ static void request_published(void *arg, enum rc rc, int32_t partition, int64_t 
 		if (ask_open(k))
 			wait_for(k);
 	} else {
-		log_line(LOG_WARN, "not accepted", LOG_T("code", err->code), LOG_T("why", err->text));
+		metric_add(k->gateway->unstored, 1);
 		set_idempotency(k, "void");
 		/* It may have arrived all the same: end it, so that nobody pays for what nobody was promised. */
 		publish_end(k, STATUS_CANCELLED);
