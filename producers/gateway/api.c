@@ -195,7 +195,7 @@ static void delete_response(struct ask *k, struct slice id)
 
 /* ---- JSON that PostgreSQL makes ---- */
 
-static void json_found(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
+static void found_json(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
 {
 	struct ask *k = arg;
 	AUTO_DOC struct doc *d = NULL;
@@ -215,10 +215,10 @@ static void json_found(void *arg, enum rc rc, const struct db_result *r, const s
 	ask_return(k);
 }
 
-static void ask_json(struct ask *k, const struct db_statement *s, const struct db_value *v, size_t count)
+static void ask_for_json(struct ask *k, const struct db_statement *s, const struct db_value *v, size_t count)
 {
 	k->under_way++;
-	db_query(k->gateway->db, s, v, count, DB_MS, json_found, k);
+	db_query(k->gateway->db, s, v, count, DB_MS, found_json, k);
 }
 
 static void get_history(struct ask *k, struct slice id)
@@ -231,7 +231,7 @@ static void get_history(struct ask *k, struct slice id)
 
 	(void)id;
 	uuid_text(&k->id, text);
-	ask_json(k, &s, v, COUNT_OF(v));
+	ask_for_json(k, &s, v, COUNT_OF(v));
 }
 
 static void list_requests(struct ask *k, struct slice id)
@@ -253,7 +253,7 @@ static void list_requests(struct ask *k, struct slice id)
 	}
 	(void)snprintf(number, sizeof(number), "%lld", (long long)n);
 	v[3] = DB_TEXT(slice_text(number));
-	ask_json(k, &s, v, COUNT_OF(v));
+	ask_for_json(k, &s, v, COUNT_OF(v));
 }
 
 static void list_dead(struct ask *k, struct slice id)
@@ -264,7 +264,7 @@ static void list_dead(struct ask *k, struct slice id)
 		                               "order by recorded_at desc limit 200) x" };
 
 	(void)id;
-	ask_json(k, &s, NULL, 0);
+	ask_for_json(k, &s, NULL, 0);
 }
 
 static void redrive(struct ask *k, struct slice id)
@@ -274,7 +274,7 @@ static void redrive(struct ask *k, struct slice id)
 	const struct db_value v[] = { DB_TEXT(slice_text(k->key.tenant)), DB_TEXT(slice_text(k->key.id)) };
 
 	(void)id;
-	ask_json(k, &s, v, COUNT_OF(v));
+	ask_for_json(k, &s, v, COUNT_OF(v));
 }
 
 static void list_models(struct ask *k, struct slice id)
