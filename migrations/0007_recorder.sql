@@ -84,7 +84,7 @@ begin
 	end if;
 	insert into airlock.lost_logs (topic, topic_id, new_topic_id) values (name, old, id) on conflict do nothing;
 	insert into airlock.alerts (at, by_program, severity, code, text, subject)
-	values (now(), 'record', 'critical', 'log_lost', 'The log of this topic is gone; undecided requests are sent again.', name);
+	values (now(), 'record', 'critical', 'log_lost', 'The log of this topic is gone; its undecided requests stand in airlock.requests and end at their deadline.', name);
 	return true;
 end
 $$;

@@ -34,6 +34,9 @@ static enum rc prepare(struct service *s, const char *argument, void **self, str
 	stage_choose(s, programs[g]);
 	m->decide = gates[g];
 	rc = policy_open(conf_text(service_conf(s), "policy.path"), &m->policy, err);
+	/* A layer that is named but not asked would be a hole: such a policy does not load. */
+	if (rc == RC_OK && m->policy.gates[g].use_openai)
+		rc = err_set(err, RC_NEVER, "policy_layer", "gates.%s.layers: openai cannot be asked in this version; take it out", gate_name(g));
 	m->judge = (struct judge){ .policy = &m->policy, .gate = g };
 	if (rc == RC_OK)
 		rc = rules_open(&m->policy, g, &m->judge.rules, err);
