@@ -31,19 +31,7 @@ struct cli_command {
 	int (*run)(struct cli *c, int argc, char **argv); /* argv[0] is the command's name; common options are taken out */
 };
 
-int cmd_submit(struct cli *c, int argc, char **argv);
 int cmd_batch(struct cli *c, int argc, char **argv);
-int cmd_watch(struct cli *c, int argc, char **argv);
-int cmd_show(struct cli *c, int argc, char **argv);
-int cmd_cancel(struct cli *c, int argc, char **argv);
-int cmd_delete(struct cli *c, int argc, char **argv);
-int cmd_list(struct cli *c, int argc, char **argv);
-int cmd_verdicts(struct cli *c, int argc, char **argv);
-int cmd_decide(struct cli *c, int argc, char **argv);
-int cmd_dead(struct cli *c, int argc, char **argv);
-int cmd_redrive(struct cli *c, int argc, char **argv);
-int cmd_top(struct cli *c, int argc, char **argv);
-int cmd_keys(struct cli *c, int argc, char **argv);
 int cmd_topics(struct cli *c, int argc, char **argv);
 int cmd_signing_keys(struct cli *c, int argc, char **argv);
 
