@@ -38,8 +38,13 @@ static enum rc write_error_text(const struct outcome *o, struct buf *out)
 		tail = buf_slice(&stderr_bytes);
 	if (tail.len > TAIL_BYTES)
 		tail = slice_of(tail.ptr + tail.len - TAIL_BYTES, TAIL_BYTES);
-	if (rc == RC_OK && tail.len > 0)
-		rc = buf_add_slice(out, tail);
+	/* Foreign bytes, cut anywhere: what is not printable ASCII becomes '?', so the line can be written and no byte grows sixfold. */
+	for (size_t i = 0; rc == RC_OK && i < tail.len; i++) {
+		char c = tail.ptr[i];
+
+		c = (c >= ' ' && c <= '~') || c == '\n' || c == '\t' ? c : '?';
+		rc = buf_add(out, &c, 1);
+	}
 	return rc;
 }
 
