@@ -239,7 +239,7 @@ static enum rc read_line(struct batch *b, struct slice text, long line, int samp
 	for (int s = 0; rc == RC_OK && !code && s < samples; s++) {
 		if (seen_has(done, doc_get_text(d, "custom_id"), s))
 			continue;
-		add_item(b, s == 0 || used ? (used ? doc_copy(d) : d) : d, text, s, line);
+		add_item(b, used ? doc_copy(d) : d, text, s, line);
 		used = true;
 	}
 	if (!used)

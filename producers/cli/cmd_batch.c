@@ -52,13 +52,12 @@ static void show(const struct going *g, bool last)
 
 /* ---- one call ---- */
 
-static void later(struct going *g, struct batch_item *i, int64_t retry_after_ms)
+static void later(struct batch_item *i, int64_t retry_after_ms)
 {
 	int64_t wait = clock_backoff_ms(i->tries, BACKOFF_MS, BACKOFF_CAP_MS);
 
 	i->not_before_ms = clock_mono_ms() + (retry_after_ms > wait ? retry_after_ms : wait);
 	i->tries++;
-	(void)g;
 }
 
 static bool worth_retrying(int status)
@@ -92,7 +91,7 @@ static void submitted(void *arg, struct reply *r, const struct err *err)
 		stop_if(g, batch_accepted(&g->batch, i, id, &g->err));
 	} else if (worth_retrying(r->status) && i->tries < TRIES) {
 		i->state = BATCH_NEW;
-		later(g, i, r->retry_after_ms);
+		later(i, r->retry_after_ms);
 	} else {
 		give_up(g, i, r, err);
 	}
@@ -119,7 +118,7 @@ static void polled(void *arg, struct reply *r, const struct err *err)
 		if (is_final(doc_get_text(r->doc, "status")))
 			stop_if(g, batch_finish(&g->batch, i, 200, r->doc, NULL, SLICE_EMPTY, &g->err));
 	} else if (worth_retrying(r->status) && i->tries < TRIES) {
-		later(g, i, r->retry_after_ms);
+		later(i, r->retry_after_ms);
 	} else {
 		give_up(g, i, r, err);
 	}

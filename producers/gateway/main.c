@@ -30,7 +30,7 @@ static const struct conf_row settings[] = {
 	{ NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL },
 };
 
-enum { SECRET_BYTES = 32, RECHECK_MS = 2000, IDLE_MS = 30000, HEADER_BYTES = 16 * 1024, BODY_BYTES = 1024 * 1024, CLOSE_MS = 5000, POLL_READY_MS = 500 };
+enum { SECRET_BYTES = 32, IDLE_MS = 30000, HEADER_BYTES = 16 * 1024, BODY_BYTES = 1024 * 1024, CLOSE_MS = 5000, POLL_READY_MS = 500 };
 
 /* ---- secrets ---- */
 
