@@ -189,7 +189,7 @@ static enum rc read_all(int fd, const char *path, struct buf *text, struct err *
 	}
 }
 
-enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, struct err *err)
+enum rc doc_read_file_bytes(const char *path, size_t max_bytes, struct buf *bytes, struct doc **out, struct err *err)
 {
 	/* one byte more than allowed: that is how a file too big shows, also one that grows while it is read */
 	AUTO_BUF struct buf text = BUF_INIT(max_bytes < MUCH_BYTES ? max_bytes + 1 : MUCH_BYTES);
@@ -209,9 +209,18 @@ enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, stru
 	if (rc != RC_OK)
 		return rc;
 	rc = doc_read(buf_slice(&text), max_bytes, out, err);
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
 		err_prefix(err, "%s", path);
+	} else if (bytes) {
+		*bytes = text;
+		text = (struct buf){ .data = NULL };
+	}
 	return rc;
+}
+
+enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, struct err *err)
+{
+	return doc_read_file_bytes(path, max_bytes, NULL, out, err);
 }
 
 /* ---- writing to bytes ------------------------------------------------------------------------------------------ */

@@ -17,6 +17,9 @@ enum doc_type { DOC_NONE, DOC_NULL, DOC_BOOL, DOC_INT, DOC_REAL, DOC_TEXT, DOC_A
 /* RC_NEVER "json_*" with line and column in the text.  Checks max_bytes and depth before jansson sees a byte. */
 MUSTCHECK enum rc doc_read(struct slice text, size_t max_bytes, struct doc **out, struct err *err);
 MUSTCHECK enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, struct err *err);
+/* The same, and the very bytes that were read, for whoever hashes a document.  *bytes: nothing before, the caller's after RC_OK, untouched
+ * otherwise; NULL: not wanted. */
+MUSTCHECK enum rc doc_read_file_bytes(const char *path, size_t max_bytes, struct buf *bytes, struct doc **out, struct err *err);
 /* Compact, keys in order of insertion, UTF-8, no newline.  RC_NEVER, out as before: no room, nested deeper than DOC_DEPTH. */
 MUSTCHECK enum rc doc_write(const struct doc *d, struct buf *out);
 MUSTCHECK enum rc doc_write_pretty(const struct doc *d, struct buf *out);

@@ -28,7 +28,8 @@ MUSTCHECK enum rc cascade_rules(struct cascade *c, struct rules *r, struct slice
 /* Decide: fills decision, reason, message, scores. */
 void cascade_decide(struct cascade *c);
 
-/* Every entry of policy "examples" for this gate must be decided as it says, by the rules alone.  RC_NEVER "policy_example". */
+/* Every entry of policy "examples" for this gate must be decided as it says by the gate's own local layers: a gate that asks no rules
+ * is not proved by rules, and what a remote layer would say proves nothing.  RC_NEVER "policy_example". */
 MUSTCHECK enum rc cascade_prove(const struct policy *p, enum gate g, struct rules *r, struct err *err);
 
 #endif

@@ -1,10 +1,8 @@
 #include "policy.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "base/mem.h"
+
+#include "model/line.h"
 
 static const char *const gate_names[GATE_COUNT] = { "screen", "inspect", "review" };
 static const char *const view_names[VIEW_COUNT] = { "plain", "folded", "leet", "decoded", "rot13", "reversed" };
@@ -116,6 +114,11 @@ static enum rc read_rule(const struct doc *d, size_t index, struct rule *out, st
 		.must_not_match = doc_get(d, "must_not_match"),
 	};
 	out->pattern_text = out->pattern.ptr;
+	/* Both stand in verdicts, which take no other words. */
+	if (!word_fits(out->id, 1, POLICY_NAME_BYTES) || !word_fits(out->category, 1, POLICY_NAME_BYTES))
+		return err_set(err, RC_NEVER, "policy_name", "%s: id and category without blanks, quotes and letters outside ASCII expected", path);
+	if (slice_starts(out->category, "openai."))
+		return err_set(err, RC_NEVER, "policy_name", "%s.category: openai.* are the categories of the layer openai", path);
 	if (!(out->score > 0))
 		return err_set(err, RC_NEVER, "policy_score", "%s.score: more than 0 expected", path);
 	rc = read_bits(doc_get(d, "gates"), gate_names, GATE_COUNT, 0, path, &out->gates, err);
@@ -181,34 +184,51 @@ static enum rc read_gate(const struct doc *gates, enum gate g, struct gate_polic
 	return RC_OK;
 }
 
-static enum rc read_openai(const struct doc *d, struct openai_policy *out, struct err *err)
+/* What is there but never asked protects nobody: its author believes otherwise. */
+static enum rc check_use(const struct policy *p, struct err *err)
+{
+	size_t seen = 0;
+
+	for (size_t i = 0; i < p->rule_count; i++) {
+		bool known = false;
+
+		for (int g = 0; g < GATE_COUNT; g++) {
+			if (p->rules[i].gates & 1u << g && !p->gates[g].use_rules)
+				return err_set(err, RC_NEVER, "policy_layer", "rules[%zu].gates: gates.%s.layers does not name rules", i, gate_names[g]);
+		}
+		for (size_t j = 0; j < i && !known; j++)
+			known = slice_equal(p->rules[j].category, p->rules[i].category);
+		seen += !known;
+	}
+	if (seen > POLICY_CATEGORIES)
+		return err_set(err, RC_NEVER, "policy_categories", "rules: at most %d categories expected, not %zu", POLICY_CATEGORIES, seen);
+	return RC_OK;
+}
+
+static enum rc read_examples(const struct policy *p, struct err *err)
 {
 	static const struct doc_rule members[] = {
-		{ "url", DOC_TEXT, false, 0, 1024, false },
-		{ "model", DOC_TEXT, true, 1, POLICY_NAME_BYTES, false },
-		{ "required", DOC_OBJECT, true, 0, 0, false },
-		{ "categories", DOC_OBJECT, false, 0, 0, false },
+		{ "gate", DOC_TEXT, true, 1, POLICY_NAME_BYTES, false },
+		{ "text", DOC_TEXT, true, 1, POLICY_BYTES, false },
+		{ "decision", DOC_TEXT, true, 1, POLICY_NAME_BYTES, false },
 	};
-	static const struct doc_rule required[] = {
-		{ "screen", DOC_BOOL, true, 0, 0, false },
-		{ "inspect", DOC_BOOL, true, 0, 0, false },
-		{ "review", DOC_BOOL, true, 0, 0, false },
-	};
-	enum rc rc;
 
-	if (!d)
-		return RC_OK;
-	rc = doc_check(d, "openai", members, COUNT_OF(members), err);
-	if (rc == RC_OK)
-		rc = doc_check(doc_get(d, "required"), "openai.required", required, COUNT_OF(required), err);
-	if (rc != RC_OK)
-		return rc;
-	out->present = true;
-	out->url = doc_get_text(d, "url");
-	out->model = doc_get_text(d, "model");
-	out->categories = doc_get(d, "categories");
-	for (int g = 0; g < GATE_COUNT; g++)
-		out->required[g] = doc_get_bool(doc_get(d, "required"), gate_names[g], true);
+	for (size_t i = 0; i < doc_count(p->examples); i++) {
+		const struct doc *e = doc_at(p->examples, i);
+		char path[64];
+		enum decision d;
+		enum gate g;
+		enum rc rc;
+
+		(void)snprintf(path, sizeof(path), "examples[%zu]", i); /* always fits */
+		rc = doc_check(e, path, members, COUNT_OF(members), err);
+		if (rc != RC_OK)
+			return rc;
+		if (!gate_read(doc_get_text(e, "gate"), &g))
+			return err_set(err, RC_NEVER, "policy_name", "%s.gate: screen, inspect or review expected", path);
+		if (!decision_read(doc_get_text(e, "decision"), &d))
+			return err_set(err, RC_NEVER, "policy_name", "%s.decision: allow, refuse or hold expected", path);
+	}
 	return RC_OK;
 }
 
@@ -234,66 +254,45 @@ static enum rc read_doc(struct policy *p, struct err *err)
 	for (int g = 0; rc == RC_OK && g < GATE_COUNT; g++)
 		rc = read_gate(doc_get(p->doc, "gates"), (enum gate)g, &p->gates[g], err);
 	if (rc == RC_OK)
-		rc = read_openai(doc_get(p->doc, "openai"), &p->openai, err);
-	for (int g = 0; rc == RC_OK && g < GATE_COUNT; g++) {
-		if (p->gates[g].use_openai && !p->openai.present)
-			rc = err_set(err, RC_NEVER, "policy_layer", "gates.%s.layers names openai, but there is no member openai",
-			             gate_names[g]);
-	}
+		rc = policy_openai_read(doc_get(p->doc, "openai"), p->gates, &p->openai, err);
 	if (rc == RC_OK)
 		rc = read_rules(doc_get(p->doc, "rules"), p, err);
+	if (rc == RC_OK)
+		rc = check_use(p, err);
+	if (rc == RC_OK)
+		rc = read_examples(p, err);
+	return rc;
+}
+
+static enum rc take_doc(struct doc *doc, struct slice json, struct policy *out, struct err *err)
+{
+	struct policy p = { .doc = doc, .sha256 = digest_sha256(json) };
+	enum rc rc = read_doc(&p, err);
+
+	if (rc != RC_OK)
+		policy_release(&p);
+	else
+		*out = p;
 	return rc;
 }
 
 enum rc policy_read(struct slice json, struct policy *out, struct err *err)
 {
-	struct policy p = { 0 };
-	enum rc rc = doc_read(json, POLICY_BYTES, &p.doc, err);
+	struct doc *doc = NULL;
+	enum rc rc = doc_read(json, POLICY_BYTES, &doc, err);
 
-	if (rc == RC_OK) {
-		p.sha256 = digest_sha256(json);
-		rc = read_doc(&p, err);
-	}
-	if (rc != RC_OK) {
-		policy_release(&p);
-		return rc;
-	}
-	*out = p;
-	return RC_OK;
-}
-
-static enum rc read_file(const char *path, struct buf *out, struct err *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 1;
-
-	if (fd < 0)
-		return err_set(err, RC_NEVER, "policy_file", "policy %s: %s", path, strerror(errno));
-	while (n > 0) {
-		char *room = buf_room(out, 65536);
-
-		if (!room)
-			break;
-		n = read(fd, room, 65536);
-		if (n > 0)
-			buf_grew(out, (size_t)n);
-	}
-	(void)close(fd); /* read only */
-	if (n < 0)
-		return err_set(err, RC_NEVER, "policy_file", "policy %s: %s", path, strerror(errno));
-	if (n > 0)
-		return err_set(err, RC_NEVER, "policy_file", "policy %s: larger than %d bytes", path, POLICY_BYTES);
-	return RC_OK;
+	return rc == RC_OK ? take_doc(doc, json, out, err) : rc;
 }
 
 enum rc policy_open(const char *path, struct policy *out, struct err *err)
 {
-	AUTO_BUF struct buf text = BUF_INIT(POLICY_BYTES + 65536);
-	enum rc rc = read_file(path, &text, err);
+	AUTO_BUF struct buf text = { .data = NULL };
+	struct doc *doc = NULL;
+	enum rc rc = doc_read_file_bytes(path, POLICY_BYTES, &text, &doc, err);
 
 	if (rc != RC_OK)
 		return rc;
-	rc = policy_read(buf_slice(&text), out, err);
+	rc = take_doc(doc, buf_slice(&text), out, err);
 	if (rc != RC_OK)
 		err_prefix(err, "policy %s", path);
 	return rc;

@@ -6,10 +6,10 @@
  *  "rules":[{"id":"malware.ransomware","gates":["screen"],"category":"malware","score":1.0,"pattern":"...","views":["plain","folded"],
  *            "must_match":["..."],"must_not_match":["..."]}],
  *  "examples":[{"gate":"screen","text":"...","decision":"refuse"}],
- *  "openai":{"url":"...","model":"omni-moderation-2024-09-26","required":{"screen":true},"categories":{"illicit":0.8},...},
+ *  "openai":{...}},                                                         (policy_openai.c)
  *  "templates":{...}}                                                       (INFER's part; not read here)
  * Its SHA-256 goes into each verdict.  A policy one of whose examples fails does not load: rules_open() and cascade_prove()
- * see to that.  Owner: policy_release().  Everything borrowed from policy.doc.
+ * see to that.  A rule or an example for a gate that asks no rules does not load either: it would protect nobody.  Owner: policy_release().  Everything borrowed from policy.doc.
  */
 #ifndef AIRLOCK_POLICY_H
 #define AIRLOCK_POLICY_H
@@ -38,7 +38,7 @@ bool view_read(struct slice name, enum view_kind *out);
 enum {
 	POLICY_BYTES = 4 * 1024 * 1024,
 	POLICY_RULES = 4096,
-	POLICY_CATEGORIES = 32,
+	POLICY_CATEGORIES = 18, /* of the rules; with those of the layer openai and "obscured" they fill a verdict's scores */
 	POLICY_PATTERN_BYTES = 4096,
 	POLICY_NAME_BYTES = 64,
 };
@@ -59,11 +59,31 @@ struct gate_policy {
 	struct slice message;      /* what the client reads on a refusal */
 };
 
+/* The OpenAI moderation endpoint, or one that speaks like it.  What a gate does without its answer:
+ *   required          it does not decide: the pool waits while nobody is answered; a message whose own calls fail ends as gate_unavailable
+ *   on_failure hold   the verdict is degraded and waits for a person (unless the other layers refuse)
+ *   on_failure decide the verdict is degraded, the other layers decide
+ * A text that is longer than max_bytes is not asked about: held, or with on_failure decide, degraded. */
+enum on_failure { ON_FAILURE_WAIT, ON_FAILURE_HOLD, ON_FAILURE_DECIDE };
+enum { OPENAI_CATEGORIES = 13 };
+_Static_assert(POLICY_CATEGORIES + OPENAI_CATEGORIES + 1 <= VERDICT_SCORES, "a verdict holds a score of each category");
+extern const char *const openai_categories[OPENAI_CATEGORIES];   /* as the endpoint names them */
+struct openai_category {
+	int index;                 /* in openai_categories */
+	double hold_at, refuse_at; /* of the raw score; above 1: never */
+};
 struct openai_policy {
 	bool present;
-	struct slice url, model;   /* "" url: from the settings */
-	bool required[GATE_COUNT]; /* false: the other layers decide and the verdict says degraded */
-	const struct doc *categories; /* name -> weight that its score is multiplied with; NULL: all, 1.0 */
+	struct slice url;          /* "": the setting moderation.url */
+	struct slice model;        /* pinned: a name that moves (-latest) does not load */
+	struct slice answers_as;   /* the model that answers must name; the same unless given */
+	struct slice key;          /* the secret setting that holds the key; "": no key is sent */
+	int64_t tokens_per_minute; /* of one worker */
+	int64_t timeout_ms, wait_ms; /* of one call; of an optional gate's whole wait */
+	int64_t chunk_bytes, overlap_bytes, max_bytes;
+	enum on_failure on_failure[GATE_COUNT];
+	size_t category_count;
+	struct openai_category categories[OPENAI_CATEGORIES];
 };
 
 struct policy {
@@ -78,9 +98,12 @@ struct policy {
 	const struct doc *examples; /* array or NULL */
 };
 
-/* RC_NEVER "policy_*" with the path of the member.  Examples are not tried here. */
+/* RC_NEVER "policy_*" (or the code of what is wrong with file or JSON) with the path of the member.  Examples are not tried here. */
 MUSTCHECK enum rc policy_open(const char *path, struct policy *out, struct err *err);
 MUSTCHECK enum rc policy_read(struct slice json, struct policy *out, struct err *err);
 void policy_release(struct policy *p);
+
+/* policy_openai.c: the member "openai"; d NULL: not there.  gates: which ones ask it. */
+MUSTCHECK enum rc policy_openai_read(const struct doc *d, const struct gate_policy gates[GATE_COUNT], struct openai_policy *out, struct err *err);
 
 #endif
