@@ -49,12 +49,12 @@ struct kafka_consumer {
 	struct kafka_port port;
 	struct kafka_events events;
 	void *arg;
-	struct timer *poll, *ask_again;
+	struct timer *poll, *ask_again, *wake;
 	struct topic *topics;
 	size_t topic_count;
 	rd_kafka_topic_partition_list_t *coming, *going; /* a rebalance that is not yet answered */
 	int64_t asked; /* number of the current question about commits */
-
+	rd_kafka_topic_partition_list_t *resumed; /* in this turn; NULL: none */
 };
 
 struct commit_call {
@@ -139,6 +139,34 @@ static void set_paused(struct kafka_consumer *c, struct kafka_partition p, bool 
 	else
 		(void)rd_kafka_resume_partitions(c->rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
+}
+
+/*
+ * librdkafka's thread for a broker sleeps up to a second when all that it fetches from there is paused, and a resume does not wake it; a
+ * request to that broker does.  So those that lead what was resumed are asked something cheap: measured, one second a resume without it.
+ */
+static void wake_brokers(void *arg)
+{
+	struct kafka_consumer *c = arg;
+	rd_kafka_topic_partition_list_t *list = c->resumed;
+	rd_kafka_AdminOptions_t *o = rd_kafka_AdminOptions_new(c->rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS);
+	char text[128];
+
+	c->resumed = NULL;
+	(void)rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, text, sizeof(text)); /* within its range */
+	rd_kafka_ListOffsets(c->rk, list, o, c->port.queue); /* nobody waits for the answer */
+	rd_kafka_AdminOptions_destroy(o);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void wake_broker_of(struct kafka_consumer *c, struct kafka_partition p)
+{
+	if (!c->resumed) {
+		c->resumed = rd_kafka_topic_partition_list_new(8);
+		timer_set(c->wake, 0); /* once for all of this turn */
+	}
+	if (!rd_kafka_topic_partition_list_find(c->resumed, p.topic, p.partition))
+		rd_kafka_topic_partition_list_add(c->resumed, p.topic, p.partition)->offset = RD_KAFKA_OFFSET_SPEC_LATEST;
 }
 
 /* ---- partitions come ---- */
@@ -540,6 +568,7 @@ static struct kafka_consumer *consumer_new(struct loop *l, rd_kafka_t *rk, const
 	kafka_port_open(&c->port, l, queue, on_event, on_idle, c);
 	c->poll = timer_new(l, on_poll, c);
 	c->ask_again = timer_new(l, on_ask_again, c);
+	c->wake = timer_new(l, wake_brokers, c);
 	timer_set(c->poll, POLL_MS);
 	return c;
 }
@@ -629,8 +658,10 @@ void kafka_resume(struct kafka_consumer *c, struct kafka_partition p)
 	if (!part || !part->paused)
 		return;
 	part->paused = false;
-	if (part->assigned)
-		set_paused(c, p, false);
+	if (!part->assigned)
+		return;
+	set_paused(c, p, false);
+	wake_broker_of(c, p);
 }
 
 enum rc kafka_seek(struct kafka_consumer *c, struct kafka_partition p, int64_t offset, struct err *err)
@@ -724,8 +755,11 @@ void kafka_consumer_close(struct kafka_consumer *c, int64_t timeout_ms)
 	}
 	timer_free(c->poll);
 	timer_free(c->ask_again);
+	timer_free(c->wake);
 	kafka_port_close(&c->port);
 	kafka_client_destroy(c->rk, false, DESTROY_MS);
+	if (c->resumed)
+		rd_kafka_topic_partition_list_destroy(c->resumed);
 	if (c->coming)
 		rd_kafka_topic_partition_list_destroy(c->coming);
 	if (c->going)

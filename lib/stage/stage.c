@@ -19,8 +19,8 @@ enum {
 	CLOSE_MS = 5000,
 	PRODUCER_CLOSE_MS = 3000,
 	COMMIT_WAIT_MS = 3000,
-	WAITING_MIN = 64,
-	WAITING_MAX = 2048,
+	WAITING_MIN = 2048, /* a pause throws away what librdkafka has fetched: rarely, then */
+	WAITING_MAX = 8192,
 };
 
 /* ---- what programs ask ---- */
