@@ -4,32 +4,45 @@
  */
 #include "jail_inside.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "base/mem.h"
 
+enum proof { PROOF_EXIT, PROOF_MEMORY, PROOF_PIDS, PROOF_WALL, PROOF_CPU, PROOF_OUTPUT };
+
 struct probe {
 	const char *layer;
-	const char *script; /* exits 0 if the layer holds */
-	int64_t wall_ms;    /* 0: the usual; a shell that may not fork waits long before it gives up */
+	enum proof proof;   /* what shows that the layer holds: the script's exit code 0, or the kernel's or our own count */
+	const char *script;
+	int64_t wall_ms;    /* 0: the usual */
 };
 
 static const struct probe probes[] = {
-	{ "user namespace", "test \"$(id -u)\" = 1000 && ! cat /proc/1/environ >/dev/null 2>&1", 0 },
-	{ "pid namespace", "test $$ -lt 100", 0 },
-	{ "root file system", "test ! -e /home && test ! -e /root && test ! -e /var && ! (: > /usr/x) 2>/dev/null && ! (: > /x) 2>/dev/null", 0 },
-	{ "box", "echo hello > file && test \"$(cat file)\" = hello && test \"$(pwd)\" = /work && : > /tmp/x", 0 },
-	{ "host name", "test \"$(uname -n)\" = sandbox", 0 },
-	{ "capabilities", "grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status && grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status", 0 },
-	{ "no_new_privs", "grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status", 0 },
-	{ "system call filter", "grep -q '^Seccomp:[[:space:]]*2' /proc/self/status && ! mount -t tmpfs none /tmp 2>/dev/null", 0 },
-	{ "process limit", "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i + 1)); done 2>/dev/null; exit 1", 300 },
-	{ "network", "(exec 3<>/dev/tcp/192.0.2.1/80) 2>&1 | grep -q unreachable", 0 },
+	{ "user namespace", PROOF_EXIT, "test \"$(id -u)\" = 1000 && ! cat /proc/1/environ >/dev/null 2>&1", 0 },
+	{ "pid namespace", PROOF_EXIT, "test $$ -lt 100", 0 },
+	{ "root file system", PROOF_EXIT,
+	  "test ! -e /home && test ! -e /root && test ! -e /var && ! (: > /usr/x) 2>/dev/null && ! (: > /x) 2>/dev/null", 0 },
+	{ "box", PROOF_EXIT, "echo hello > file && test \"$(cat file)\" = hello && test \"$(pwd)\" = /work && : > /tmp/x", 0 },
+	{ "host name", PROOF_EXIT, "test \"$(uname -n)\" = sandbox", 0 },
+	{ "capabilities", PROOF_EXIT,
+	  "grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status && grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status", 0 },
+	{ "no_new_privs", PROOF_EXIT, "grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status", 0 },
+	{ "system call filter", PROOF_EXIT, "grep -q '^Seccomp:[[:space:]]*2' /proc/self/status && ! mount -t tmpfs none /tmp 2>/dev/null", 0 },
+	{ "network", PROOF_EXIT, "test \"$(grep -c : /proc/self/net/dev)\" = 1 && grep -q lo: /proc/self/net/dev && "
+	  "test \"$(grep -c . /proc/self/net/route)\" -le 1", 0 },
+	{ "disk limit", PROOF_EXIT, "head -c 700000 /dev/zero > a && ! head -c 700000 /dev/zero > b 2>/dev/null", 0 },
+	{ "file size limit", PROOF_EXIT, "! (head -c 1100000 /dev/zero > a) 2>/dev/null", 0 },
+	{ "memory limit", PROOF_MEMORY, "x=0123456789abcdef; while :; do x=$x$x; done", 0 },
+	{ "process limit", PROOF_PIDS, "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i + 1)); done", 300 },
+	{ "wall clock", PROOF_WALL, "sleep 5", 50 },
+	{ "processor time", PROOF_CPU, "while :; do :; done", 0 },
+	{ "output limit", PROOF_OUTPUT, "cat /dev/zero", 0 },
 };
 
 static void fill(struct jail_spawn *s, const struct jail_lane *l, const char *script)
 {
-	static const char *const start[] = { "/bin/bash", "-c" };
+	static const char *const start[] = { "/bin/sh", "-c" };
 
 	*s = (struct jail_spawn){ .uid = l->uid, .profile = PROFILE_STRICT };
 	s->limits = (struct jail_limits){ .wall_ms = 5000, .cpu_ms = 4000, .memory_bytes = 64 * 1024 * 1024, .pids = 16,
@@ -46,6 +59,25 @@ static void fill(struct jail_spawn *s, const struct jail_lane *l, const char *sc
 	s->envc = 1;
 }
 
+static bool holds(const struct probe *p, const struct jail_result *r)
+{
+	switch (p->proof) {
+	case PROOF_MEMORY:
+		return r->peaks.oom_kills > 0;
+	case PROOF_PIDS:
+		return r->peaks.pids_refused > 0;
+	case PROOF_WALL:
+		return r->timed_out;
+	case PROOF_CPU:
+		return r->cpu_out || (WIFSIGNALED(r->end.status) && WTERMSIG(r->end.status) == SIGXCPU);
+	case PROOF_OUTPUT:
+		return r->output_out;
+	case PROOF_EXIT:
+		break;
+	}
+	return WIFEXITED(r->end.status) && WEXITSTATUS(r->end.status) == 0;
+}
+
 static enum rc try_probe(struct jail_lane *l, const struct probe *p, struct buf *report, struct err *err)
 {
 	struct jail_spawn *s = mem_new(sizeof(*s));
@@ -56,6 +88,8 @@ static enum rc try_probe(struct jail_lane *l, const struct probe *p, struct buf 
 	fill(s, l, p->script);
 	if (p->wall_ms > 0)
 		s->limits.wall_ms = p->wall_ms;
+	if (p->proof == PROOF_CPU)
+		s->limits.cpu_ms = 100;
 	rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, err);
 	if (rc == RC_OK)
 		rc = jail_run(l, s, SLICE_EMPTY, &r, err);
@@ -64,7 +98,7 @@ static enum rc try_probe(struct jail_lane *l, const struct probe *p, struct buf 
 	if (rc == RC_OK && r.end.stage != 0)
 		rc = err_set(err, RC_BROKEN, "jail_recipe", "%s: %s", jail_stage_name(r.end.stage), strerror(r.end.error));
 	if (rc == RC_OK) {
-		held = strcmp(p->layer, "process limit") == 0 ? r.peaks.pids_refused > 0 : WIFEXITED(r.end.status) && WEXITSTATUS(r.end.status) == 0;
+		held = holds(p, &r);
 		rc = buf_printf(report, "%-20s %s\n", p->layer, held ? "holds" : "MISSING");
 		if (rc == RC_OK && !held)
 			rc = err_set(err, RC_BROKEN, "layer_missing", "the layer '%s' does not hold on this machine", p->layer);
