@@ -1,4 +1,4 @@
-ESCAPE_SRC = tests/escape/escape.c workers/sandbox/run.c workers/sandbox/runtime.c workers/sandbox/judge.c
+ESCAPE_SRC = tests/escape/escape.c tests/escape/frames.c workers/sandbox/run.c workers/sandbox/runtime.c workers/sandbox/judge.c
 $(OUT)/escape/escape: $(call objects,$(ESCAPE_SRC)) $(LIBS_ALL)
 	@mkdir -p $(@D)
 	@echo "ld $@"

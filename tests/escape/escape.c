@@ -4,17 +4,21 @@
  *
  *   # expect: memory_limit timeout      any of these verdicts
  *   # refused: mount                    a call that the outcome must name
+ *   # unnamed: clone3                   a call that it must not name
  *   # limits: wall_ms=1000 pids=20
  *   # stdout: text that must be there   (one line)
  *   # absent: text that must not be in stdout
  *   # outputs: a.txt link               files to collect; "# collected: a.txt" and "# left: link symlink" say what must come of them
  * Use: escape JAIL RUNTIMES FOLDER...     Last line: N passed, N failed.
  */
+#include "frames.h"
+
 #include <dirent.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +31,7 @@
 enum { SOURCE_BYTES = 256 * 1024, CASES_MAX = 256, NAME_MAX_BYTES = 256 };
 
 struct wanted {
-	char expect[128], refused[64], output[128], absent[128], collected[64], left[64], left_why[32];
+	char expect[128], refused[64], unnamed[64], output[128], absent[128], collected[64], left[64], left_why[32];
 };
 struct host { long mounts, cgroups, boxes, processes; };
 
@@ -89,6 +93,7 @@ static void read_directives(char *source, struct request *r, struct wanted *w, c
 			(void)sscanf(text, "%63s %31s", w->left, w->left_why);
 		(void)directive(line, "expect:", w->expect, sizeof(w->expect));
 		(void)directive(line, "refused:", w->refused, sizeof(w->refused));
+		(void)directive(line, "unnamed:", w->unnamed, sizeof(w->unnamed));
 		(void)directive(line, "stdout:", w->output, sizeof(w->output));
 		(void)directive(line, "absent:", w->absent, sizeof(w->absent));
 		(void)directive(line, "collected:", w->collected, sizeof(w->collected));
@@ -132,17 +137,21 @@ static void compare(struct one *k, const struct outcome *o)
 {
 	const struct wanted *w = k->wanted;
 	AUTO_BUF struct buf out = BUF_INIT(1024 * 1024), err_out = BUF_INIT(1024 * 1024);
-	bool named = !w->refused[0];
+	bool named = !w->refused[0], unnamed = true;
 
 	if (buf_add_unbase64(&out, o->out.base64) != RC_OK || buf_add_unbase64(&err_out, o->err_out.base64) != RC_OK)
 		(void)snprintf(k->why, sizeof(k->why), "output is not base64");
-	for (size_t i = 0; i < o->refused_call_count; i++)
+	for (size_t i = 0; i < o->refused_call_count; i++) {
 		named = named || slice_is(o->refused_calls[i].name, w->refused);
+		unnamed = unnamed && !slice_is(o->refused_calls[i].name, w->unnamed[0] ? w->unnamed : "-");
+	}
 	if (!has_word(w->expect, run_verdict_name(o->verdict)))
 		(void)snprintf(k->why, sizeof(k->why), "%s instead of %s; stderr: %.200s", run_verdict_name(o->verdict), w->expect,
 		               err_out.data ? err_out.data : "");
 	else if (!named)
 		(void)snprintf(k->why, sizeof(k->why), "the refused call %s is not named", w->refused);
+	else if (!unnamed)
+		(void)snprintf(k->why, sizeof(k->why), "the call %s is named", w->unnamed);
 	else if (w->output[0] && !(out.data && strstr(out.data, w->output)))
 		(void)snprintf(k->why, sizeof(k->why), "stdout lacks '%s': %.200s", w->output, out.data ? out.data : "");
 	else if (w->absent[0] && out.data && strstr(out.data, w->absent))
@@ -245,17 +254,23 @@ static void run_folder(struct jail *jail, const struct runtimes *runtimes, const
 
 /* ---- the host, before and after ---- */
 
-/* Folders named prefix<pid> or prefix<pid>-n whose owner is dead: other jails on this machine are none of ours. */
-static long count_entries(const char *folder, const char *prefix)
+/* Homes of control groups that nobody holds: other jails on this machine are none of ours. */
+static long count_homes(const char *family)
 {
 	long n = 0;
-	DIR *d = opendir(folder);
+	DIR *d = opendir(family);
 	struct dirent *e;
 
 	while (d && (e = readdir(d))) {
-		long pid = strncmp(e->d_name, prefix, strlen(prefix)) == 0 ? strtol(e->d_name + strlen(prefix), NULL, 10) : 0;
+		char path[2 * NAME_MAX_BYTES];
+		int fd = -1;
 
-		n += pid > 0 && kill((pid_t)pid, 0) < 0;
+		(void)snprintf(path, sizeof(path), "%s/%.250s", family, e->d_name);
+		if (strncmp(e->d_name, "jail-", 5) == 0)
+			fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		n += fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+		if (fd >= 0)
+			(void)close(fd);
 	}
 	if (d)
 		(void)closedir(d);
@@ -295,12 +310,33 @@ static long count_processes(void)
 	return n;
 }
 
+/* What stands in the jail's place on the host's disk: the jail covers it with a tmpfs of its own. */
+static long count_boxes(void)
+{
+	long n = 0;
+	DIR *d = opendir("/run/airlock-jail");
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		n += e->d_name[0] != '.';
+	if (d)
+		(void)closedir(d);
+	return n;
+}
+
+static long processes_before;
+
+static bool host_is_clean(void)
+{
+	return count_lines("/proc/self/mounts", "airlock") == 0 && count_processes() <= processes_before;
+}
+
 static struct host look(void)
 {
 	return (struct host){
 		.mounts = count_lines("/proc/self/mounts", "airlock"),
-		.cgroups = count_entries("/sys/fs/cgroup/memory", "airlock-jail-") + count_entries("/sys/fs/cgroup", "airlock-jail-"),
-		.boxes = count_entries("/run/airlock-jail", "box-"),
+		.cgroups = count_homes("/sys/fs/cgroup/memory/airlock") + count_homes("/sys/fs/cgroup/airlock"),
+		.boxes = count_boxes(),
 		.processes = count_processes(),
 	};
 }
@@ -328,6 +364,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	before = look();
+	processes_before = before.processes;
 	if (runtimes_open(argv[2], &runtimes, &err) != RC_OK || jail_start(argv[1], LANES, &jail, &err) != RC_OK) {
 		printf("%s\n0 passed, 1 failed\n", err.text);
 		return 1;
@@ -339,6 +376,9 @@ int main(int argc, char **argv)
 	jail_stop(jail);
 	loop_free(loop);
 	runtimes_release(&runtimes);
+	frames_check(argv[1], host_is_clean, &passed, &failed);
+	if (jail_start(argv[1], LANES, &jail, &err) == RC_OK)
+		jail_stop(jail); /* the next start removes the control groups of the killed one */
 	after = look();
 	same_host(&before, &after);
 	printf("%d passed, %d failed\n", passed, failed);

@@ -194,38 +194,71 @@ void jail_box_unmount(const char *path)
 		continue;
 }
 
-static int open_beneath(const char *path, const char *name, uint64_t flags)
+static int open_work(const char *path)
+{
+	char work[192];
+
+	(void)snprintf(work, sizeof(work), "%s/work", path);
+	return open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Relative to folder, never above it, through no link, into no other mount. */
+static int open_beneath(int folder, const char *name, uint64_t flags)
 {
 	struct open_how how = {
-		.flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		.flags = flags | O_CLOEXEC | O_NOFOLLOW | (flags & O_PATH ? 0 : O_NONBLOCK),
 		.mode = flags & O_CREAT ? 0600 : 0,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS,
 	};
-	char work[192];
-	int box, fd, saved;
 
-	(void)snprintf(work, sizeof(work), "%s/work", path);
-	box = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (box < 0)
+	return (int)syscall(SYS_openat2, folder, name, &how, sizeof(how));
+}
+
+static int open_in_work(const char *path, const char *name, uint64_t flags)
+{
+	int work = open_work(path), fd, saved;
+
+	if (work < 0)
 		return -1;
-	fd = (int)syscall(SYS_openat2, box, name, &how, sizeof(how));
+	fd = open_beneath(work, name, flags);
 	saved = errno;
-	(void)close(box);
+	(void)close(work);
 	errno = saved;
 	return fd;
 }
 
-/* The folders of a/b/c, made before anything foreign has run. */
+/* One folder below another; *at moves into it. */
+static int step_into(int *at, const char *part, uint32_t uid)
+{
+	int next, rc = -1;
+
+	if (mkdirat(*at, part, 0755) < 0 && errno != EEXIST)
+		return -1;
+	next = open_beneath(*at, part, O_PATH | O_DIRECTORY);
+	if (next >= 0)
+		rc = fchownat(next, "", uid, uid, AT_EMPTY_PATH);
+	(void)close(*at);
+	*at = next;
+	return rc;
+}
+
+/* The folders of a/b/c, each from the descriptor of the one above: no name leads out, whatever it holds. */
 static enum rc make_folders(const char *path, const char *name, uint32_t uid, struct err *err)
 {
-	for (const char *at = strchr(name, '/'); at; at = strchr(at + 1, '/')) {
-		char folder[JAIL_PATH_BYTES];
+	int at = open_work(path);
+	const char *slash;
+	bool ok = at >= 0;
 
-		(void)snprintf(folder, sizeof(folder), "%s/work/%.*s", path, (int)(at - name), name);
-		if ((mkdir(folder, 0755) < 0 && errno != EEXIST) || chown(folder, uid, uid) < 0)
-			return err_set(err, RC_NEVER, "file_name", "cannot make the folder of '%s': %s", name, strerror(errno));
+	for (; ok && (slash = strchr(name, '/')); name = slash + 1) {
+		char part[JAIL_PATH_BYTES];
+
+		ok = snprintf(part, sizeof(part), "%.*s", (int)(slash - name), name) < (int)sizeof(part) && step_into(&at, part, uid) == 0;
 	}
-	return RC_OK;
+	if (!ok)
+		(void)err_set(err, RC_NEVER, "file_name", "cannot make the folder of '%s': %s", name, strerror(errno));
+	if (at >= 0)
+		(void)close(at);
+	return ok ? RC_OK : RC_NEVER;
 }
 
 enum rc jail_box_put(const char *path, const struct jail_file *f, uint32_t uid, struct err *err)
@@ -236,7 +269,7 @@ enum rc jail_box_put(const char *path, const struct jail_file *f, uint32_t uid, 
 
 	if (rc != RC_OK)
 		return rc;
-	fd = open_beneath(path, f->name, O_WRONLY | O_CREAT | O_EXCL);
+	fd = open_in_work(path, f->name, O_WRONLY | O_CREAT | O_EXCL);
 	if (fd < 0)
 		return err_set(err, RC_NEVER, "file_name", "cannot place '%s': %s", f->name, strerror(errno));
 	while (done < f->bytes.len) {
@@ -257,7 +290,7 @@ enum rc jail_box_put(const char *path, const struct jail_file *f, uint32_t uid, 
 enum rc jail_box_get(const char *path, const char *name, struct buf *out, struct err *err)
 {
 	enum { PIECE = 65536 };
-	int fd = open_beneath(path, name, O_RDONLY);
+	int fd = open_in_work(path, name, O_RDONLY);
 	struct stat st;
 	ssize_t n = 1;
 	enum rc rc = RC_OK;

@@ -27,10 +27,17 @@ enum {
 	JAIL_ENV = 32,
 	JAIL_FILES = 64,
 	JAIL_RUNS = 128,
-	JAIL_REFUSED = 32,
+	JAIL_REFUSED = 32,         /* kinds of refused call that an outcome names; the last one stands for all others */
+	JAIL_REFUSED_CALLS = 20000, /* a program that goes on asking is ended: each answer costs the supervisor, outside of the job's account */
+	JAIL_CONTROLLERS = 4,      /* cgroup v1: memory, pids, cpu, cpuacct */
 	JAIL_PATH_BYTES = 512,
 	JAIL_PRODUCT_BYTES = 64 * 1024 * 1024,
+	/* What no order may pass, whoever wrote it: sums of these never overflow. */
+	JAIL_WALL_MS = 10 * 60 * 1000,
+	JAIL_PIDS = 4096,
+	JAIL_OUTPUT_BYTES = 2 * 1024 * 1024, /* one stream, or all files: an answer stays below a frame */
 };
+#define JAIL_MEMORY_BYTES (64LL * 1024 * 1024 * 1024)
 #define JAIL_RUN_DIR "/run/airlock-jail"
 #define JAIL_BOX "/work"
 
@@ -76,8 +83,24 @@ struct jail_refused {
 	int64_t count;
 	bool hard;             /* a call that no innocent program makes */
 };
+struct jail_refusals {
+	struct jail_refused list[JAIL_REFUSED];
+	size_t count;
+	int64_t calls;         /* in all */
+};
 /* Answer what waits at the listener; note it.  Supervisor. */
-void jail_syscalls_answer(int listener, struct jail_refused *list, size_t *count);
+void jail_syscalls_answer(int listener, struct jail_refusals *r);
+
+/* ---- jail_place.c: mounts and control groups that end with the jail ---- */
+
+struct jail_place {
+	bool v2;
+	char homes[JAIL_CONTROLLERS][JAIL_PATH_BYTES / 2]; /* one a controller on v1, the first alone on v2; empty: not there */
+	int locks[JAIL_CONTROLLERS]; /* shared with every process of the jail; -1: none */
+};
+/* Leave the host's mount namespace, take the homes, remove those of killed jails.  Once, before any lane. */
+MUSTCHECK enum rc jail_place_open(struct jail_place *p, struct err *err);
+void jail_place_close(struct jail_place *p);
 
 /* ---- jail_limits.c: cgroup v1, v2 or hybrid, and rlimits ---- */
 
@@ -85,13 +108,14 @@ struct jail_cgroup {
 	int count;             /* folders of this lane: one on v2, one a controller on v1 */
 	bool v2;
 	char dirs[4][JAIL_PATH_BYTES];
-	char memory[JAIL_PATH_BYTES], pids[JAIL_PATH_BYTES], cpu[JAIL_PATH_BYTES], cpuacct[JAIL_PATH_BYTES];
+	char memory[JAIL_PATH_BYTES], pids[JAIL_PATH_BYTES], cpuacct[JAIL_PATH_BYTES];
 };
 struct jail_peaks { int64_t memory_bytes, oom_kills, pids_peak, pids_refused, cpu_us; };
-MUSTCHECK enum rc jail_cgroup_sweep(struct err *err);     /* remove what a killed jail left */
-MUSTCHECK enum rc jail_cgroup_open(struct jail_cgroup *c, int lane, struct err *err);
+bool jail_cgroup_is_v2(const char *root); /* does its cgroup.controllers offer all that we need? */
+MUSTCHECK enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err);
 MUSTCHECK enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err); /* once, the spawner */
 MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, struct err *err);
+int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c);
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out);
 void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare); /* everything in it but spare */
 void jail_cgroup_close(struct jail_cgroup *c);
@@ -123,7 +147,7 @@ struct jail_lane {
 	int command_fd;        /* readable while a job runs: stop it; -1: nobody can */
 	char box[128];
 };
-MUSTCHECK enum rc jail_lane_open(struct jail_lane *l, int index, struct err *err);
+MUSTCHECK enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int index, struct err *err);
 void jail_lane_close(struct jail_lane *l);
 
 struct jail_stream { struct buf head, tail; int64_t bytes; int64_t keep; };
@@ -131,10 +155,9 @@ struct jail_result {
 	struct jail_end end;
 	struct jail_peaks peaks;
 	int64_t wall_ms;
-	bool timed_out, cpu_out, output_out, stopped, disk_full;
+	bool timed_out, cpu_out, output_out, refused_out, stopped, disk_full;
 	struct jail_stream out, err_out;
-	struct jail_refused refused[JAIL_REFUSED];
-	size_t refused_count;
+	struct jail_refusals refused;
 };
 /* Run one process to its end.  RC_OK whatever the program did; anything else: we failed. */
 MUSTCHECK enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err);

@@ -43,11 +43,38 @@ static void read_limits(const struct doc *d, struct jail_limits *l)
 		*rows[i].at = doc_get_int(d, rows[i].name, *rows[i].at);
 }
 
-/* Every limit must be there: a job without one is our bug, and must not run without it. */
+/* Every limit must be there and be one: a job without it is our bug, and must not run without it. */
 static enum rc check_limits(const struct jail_limits *l, struct err *err)
 {
-	if (l->wall_ms <= 0 || l->cpu_ms <= 0 || l->memory_bytes <= 0 || l->pids <= 0 || l->disk_bytes <= 0 || l->output_bytes <= 0)
-		return err_set(err, RC_NEVER, "limits", "wall_ms, cpu_ms, memory_bytes, pids, disk_bytes and output_bytes must be above 0");
+	const struct { const char *name; int64_t value, max; } rows[] = {
+		{ "wall_ms", l->wall_ms, JAIL_WALL_MS },
+		{ "cpu_ms", l->cpu_ms, JAIL_WALL_MS },
+		{ "memory_bytes", l->memory_bytes, JAIL_MEMORY_BYTES },
+		{ "pids", l->pids, JAIL_PIDS },
+		{ "disk_bytes", l->disk_bytes, JAIL_MEMORY_BYTES },
+		{ "output_bytes", l->output_bytes, JAIL_OUTPUT_BYTES },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (rows[i].value <= 0 || rows[i].value > rows[i].max)
+			return err_set(err, RC_NEVER, "limits", "%s: 1 to %lld expected", rows[i].name, (long long)rows[i].max);
+	}
+	if (l->file_bytes < 0 || l->file_bytes > JAIL_OUTPUT_BYTES || l->address_bytes < 0)
+		return err_set(err, RC_NEVER, "limits", "file_bytes or address_bytes is out of range");
+	return RC_OK;
+}
+
+/* A list that is longer than we would look at is refused, not cut. */
+static enum rc check_counts(const struct doc *d, struct err *err)
+{
+	const struct { const char *name; size_t max; } rows[] = {
+		{ "runs", JAIL_RUNS }, { "files", JAIL_FILES }, { "outputs", JAIL_FILES }, { "argv", JAIL_ARGS }, { "env", JAIL_ENV },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (doc_count(doc_get(d, rows[i].name)) > rows[i].max)
+			return err_set(err, RC_NEVER, "counts", "%s: at most %zu expected", rows[i].name, rows[i].max);
+	}
 	return RC_OK;
 }
 
@@ -67,8 +94,7 @@ static enum rc add_strings(struct jail_spawn *s, const struct doc *list, uint32_
 	return RC_OK;
 }
 
-/* Folders are made by path, with our rights and before openat2 looks: a name that climbs would hand host folders to the job's id.
- * The request's reader refuses such names too; the jail does not believe its worker. */
+/* The request's reader refuses such names too; the jail does not believe its worker. */
 static bool stays_beneath(struct slice name)
 {
 	struct slice rest = name, part;
@@ -96,9 +122,14 @@ static enum rc put_file(struct job *j, const struct doc *d, struct err *err)
 	return jail_box_put(j->lane->box, &f, j->lane->uid, err);
 }
 
+static enum rc check_files(const struct doc *list, struct err *err)
+{
+	return doc_count(list) <= JAIL_FILES ? RC_OK : err_set(err, RC_NEVER, "counts", "files: at most %d expected", JAIL_FILES);
+}
+
 static enum rc put_files(struct job *j, const struct doc *list, struct err *err)
 {
-	enum rc rc = RC_OK;
+	enum rc rc = check_files(list, err);
 
 	for (size_t i = 0; rc == RC_OK && i < doc_count(list); i++)
 		rc = put_file(j, doc_at(list, i), err);
@@ -147,17 +178,19 @@ static struct doc *result_doc(const struct jail_result *r)
 	doc_set_bool(d, "timed_out", r->timed_out);
 	doc_set_bool(d, "cpu_out", r->cpu_out);
 	doc_set_bool(d, "output_out", r->output_out);
+	doc_set_bool(d, "refused_out", r->refused_out);
 	doc_set_bool(d, "disk_full", r->disk_full);
 	doc_set_bool(d, "stopped", r->stopped);
 	set_stream(d, "stdout", &r->out);
 	set_stream(d, "stderr", &r->err_out);
-	for (size_t i = 0; i < r->refused_count; i++) {
+	for (size_t i = 0; i < r->refused.count; i++) {
+		const struct jail_refused *call = &r->refused.list[i];
 		struct doc *one = doc_new_object();
 
-		doc_set_text(one, "name", slice_text(r->refused[i].name));
-		doc_set_text(one, "argument", slice_text(r->refused[i].argument));
-		doc_set_int(one, "count", r->refused[i].count);
-		doc_set_bool(one, "hard", r->refused[i].hard);
+		doc_set_text(one, "name", slice_text(call->name));
+		doc_set_text(one, "argument", slice_text(call->argument));
+		doc_set_int(one, "count", call->count);
+		doc_set_bool(one, "hard", call->hard);
 		doc_add(refused, one);
 	}
 	doc_set(d, "refused", refused);
@@ -271,7 +304,8 @@ static void collect(struct job *j)
 {
 	const struct doc *names = doc_get(j->doc, "outputs");
 	struct doc *files = doc_new_array(), *refused = doc_new_array();
-	size_t left = (size_t)doc_get_int(j->doc, "file_bytes", 0);
+	int64_t asked = doc_get_int(j->doc, "file_bytes", 0);
+	size_t left = asked < 0 ? 0 : asked > JAIL_OUTPUT_BYTES ? JAIL_OUTPUT_BYTES : (size_t)asked;
 
 	for (size_t i = 0; i < doc_count(names); i++) {
 		struct slice name = doc_text(doc_at(names, i));
@@ -335,8 +369,10 @@ enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, st
 	enum rc rc;
 
 	doc_set_int(j.answer, "job", doc_get_int(doc, "job", 0));
-	rc = compile(&j, &go_on, err);
-	for (size_t i = 0; rc == RC_OK && go_on && !stopped && i < doc_count(runs) && i < JAIL_RUNS; i++)
+	rc = check_counts(doc, err);
+	if (rc == RC_OK)
+		rc = compile(&j, &go_on, err);
+	for (size_t i = 0; rc == RC_OK && go_on && !stopped && i < doc_count(runs); i++)
 		rc = run_once(&j, doc_at(runs, i), i == 0, results, &stopped, err);
 	doc_set(j.answer, "runs", results);
 	if (rc == RC_OK)

@@ -1,12 +1,11 @@
 /*
  * jail_limits: cgroup v1, v2 or a hybrid of both, and rlimits.
  *
- * v1: a folder per controller, /sys/fs/cgroup/<controller>/airlock-jail-<pid>/lane-<n>; v2: one folder with its controllers switched on.
- * The folder's name holds the jail's pid, so that the next start finds and removes what a killed jail left.
+ * A lane's folders lie in the jail's homes (jail_place.c): v1: one a controller, <controller>/airlock/jail-<...>/lane-<n>; v2: one folder
+ * with its controllers switched on.
  */
 #include "jail_inside.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +14,6 @@
 #include <unistd.h>
 
 #define ROOT "/sys/fs/cgroup"
-#define PREFIX "airlock-jail-"
 
 static int write_text(const char *dir, const char *file, const char *text)
 {
@@ -81,8 +79,7 @@ static int64_t read_number(const char *dir, const char *file, const char *key)
 
 /* ---- folders ---- */
 
-/* Does <root>/cgroup.controllers offer all three? */
-static bool v2_has_all(const char *root)
+bool jail_cgroup_is_v2(const char *root)
 {
 	char text[512];
 
@@ -90,71 +87,53 @@ static bool v2_has_all(const char *root)
 	       strstr(text, "cpu");
 }
 
-static enum rc make_dir(const char *path, struct err *err)
+static enum rc make_lane(struct jail_cgroup *c, const char *home, int lane, struct err *err)
 {
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
-		return err_set(err, RC_BROKEN, "cgroup", "cannot make %s: %s (the jail needs a cgroup it may write to: start it as root)", path,
-		               strerror(errno));
+	char *dir = c->dirs[c->count];
+
+	(void)snprintf(dir, sizeof(c->dirs[0]), "%s/lane-%d", home, lane);
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return err_set(err, RC_BROKEN, "cgroup", "cannot make %s: %s", dir, strerror(errno));
+	c->count++;
 	return RC_OK;
 }
 
-static enum rc open_v2(struct jail_cgroup *c, int lane, struct err *err)
+static enum rc open_v2(struct jail_cgroup *c, const char *home, int lane, struct err *err)
 {
-	char parent[JAIL_PATH_BYTES / 2];
+	static const char on[] = "+memory +pids +cpu";
 	enum rc rc;
 
-	(void)snprintf(parent, sizeof(parent), ROOT "/" PREFIX "%d", (int)getppid());
-	(void)write_text(ROOT, "cgroup.subtree_control", "+memory +pids +cpu"); /* the next check tells if it is so */
-	rc = make_dir(parent, err);
-	if (rc != RC_OK)
-		return rc;
-	if (write_text(parent, "cgroup.subtree_control", "+memory +pids +cpu") < 0)
-		return err_set(err, RC_BROKEN, "cgroup", "%s: cannot switch on memory, pids and cpu: %s", parent, strerror(errno));
-	(void)snprintf(c->dirs[0], sizeof(c->dirs[0]), "%s/lane-%d", parent, lane);
-	rc = make_dir(c->dirs[0], err);
-	if (rc != RC_OK)
-		return rc;
-	c->count = 1;
+	(void)write_text(ROOT, "cgroup.subtree_control", on); /* the last of the three tells if all is so */
+	(void)write_text(ROOT "/airlock", "cgroup.subtree_control", on);
+	if (write_text(home, "cgroup.subtree_control", on) < 0)
+		return err_set(err, RC_BROKEN, "cgroup", "%s: cannot switch on memory, pids and cpu: %s", home, strerror(errno));
+	rc = make_lane(c, home, lane, err);
 	c->v2 = true;
 	memcpy(c->memory, c->dirs[0], sizeof(c->memory));
 	memcpy(c->pids, c->dirs[0], sizeof(c->pids));
-	memcpy(c->cpu, c->dirs[0], sizeof(c->cpu));
 	memcpy(c->cpuacct, c->dirs[0], sizeof(c->cpuacct));
-	return RC_OK;
+	return rc;
 }
 
-static enum rc open_v1(struct jail_cgroup *c, int lane, struct err *err)
+static enum rc open_v1(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err)
 {
-	static const char *const controllers[] = { "memory", "pids", "cpu", "cpuacct" };
-	char *const places[] = { c->memory, c->pids, c->cpu, c->cpuacct };
+	char *const places[JAIL_CONTROLLERS] = { c->memory, c->pids, NULL, c->cpuacct };
+	enum rc rc = RC_OK;
 
-	for (int i = 0; i < 4; i++) {
-		char base[64], parent[JAIL_PATH_BYTES / 2];
-		enum rc rc;
-
-		(void)snprintf(base, sizeof(base), ROOT "/%s", controllers[i]);
-		if (access(base, F_OK) < 0) {
-			if (i >= 2)
-				continue; /* cpu quota and its account are comfort: rlimits and the wall clock hold */
-			return err_set(err, RC_BROKEN, "cgroup", "this machine has no cgroup controller %s (neither v1 nor v2)", controllers[i]);
-		}
-		(void)snprintf(parent, sizeof(parent), "%s/" PREFIX "%d", base, (int)getppid());
-		rc = make_dir(parent, err);
-		if (rc != RC_OK)
-			return rc;
-		(void)snprintf(c->dirs[c->count], sizeof(c->dirs[0]), "%s/lane-%d", parent, lane);
-		rc = make_dir(c->dirs[c->count], err);
-		if (rc != RC_OK)
-			return rc;
-		memcpy(places[i], c->dirs[c->count++], JAIL_PATH_BYTES);
+	for (int i = 0; rc == RC_OK && i < JAIL_CONTROLLERS; i++) {
+		if (!p->homes[i][0])
+			continue;
+		rc = make_lane(c, p->homes[i], lane, err);
+		if (rc == RC_OK && places[i])
+			memcpy(places[i], c->dirs[c->count - 1], JAIL_PATH_BYTES);
 	}
-	return RC_OK;
+	return rc;
 }
 
-enum rc jail_cgroup_open(struct jail_cgroup *c, int lane, struct err *err)
+enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err)
 {
 	*c = (struct jail_cgroup){ 0 };
-	return v2_has_all(ROOT) ? open_v2(c, lane, err) : open_v1(c, lane, err);
+	return p->v2 ? open_v2(c, p->homes[0], lane, err) : open_v1(c, p, lane, err);
 }
 
 enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err)
@@ -187,6 +166,11 @@ enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l
 	return RC_OK;
 }
 
+int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c)
+{
+	return c->v2 ? read_number(c->cpuacct, "cpu.stat", "usage_usec") : read_number(c->cpuacct, "cpuacct.usage", NULL) / 1000;
+}
+
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out)
 {
 	*out = (struct jail_peaks){ 0 };
@@ -195,14 +179,14 @@ void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out)
 		out->oom_kills = read_number(c->memory, "memory.events", "oom_kill");
 		out->pids_refused = read_number(c->pids, "pids.events", "max");
 		out->pids_peak = read_number(c->pids, "pids.peak", NULL);
-		out->cpu_us = read_number(c->cpuacct, "cpu.stat", "usage_usec");
+		out->cpu_us = jail_cgroup_cpu_us(c);
 		return;
 	}
 	out->memory_bytes = read_number(c->memory, "memory.max_usage_in_bytes", NULL);
 	out->oom_kills = read_number(c->memory, "memory.oom_control", "oom_kill");
 	out->pids_refused = read_number(c->pids, "pids.events", "max");
 	out->pids_peak = read_number(c->pids, "pids.peak", NULL);
-	out->cpu_us = read_number(c->cpuacct, "cpuacct.usage", NULL) / 1000;
+	out->cpu_us = jail_cgroup_cpu_us(c);
 }
 
 void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare)
@@ -235,62 +219,8 @@ void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare)
 void jail_cgroup_close(struct jail_cgroup *c)
 {
 	for (int i = 0; i < c->count; i++)
-		(void)rmdir(c->dirs[i]); /* what is still busy, the next start sweeps */
+		(void)rmdir(c->dirs[i]); /* what is still busy goes with the jail's home, or at the next start */
 	c->count = 0;
-}
-
-/* ---- what a killed jail left ---- */
-
-static void remove_tree(const char *path)
-{
-	DIR *d = opendir(path);
-	struct dirent *e;
-
-	if (!d)
-		return;
-	while ((e = readdir(d))) {
-		char child[JAIL_PATH_BYTES + 256];
-
-		if (strncmp(e->d_name, "lane-", 5) != 0)
-			continue;
-		(void)snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
-		(void)rmdir(child); /* busy: its processes are dying; swept next time */
-	}
-	(void)closedir(d);
-	(void)rmdir(path);
-}
-
-static void sweep(const char *base)
-{
-	DIR *d = opendir(base);
-	struct dirent *e;
-
-	if (!d)
-		return;
-	while ((e = readdir(d))) {
-		char path[JAIL_PATH_BYTES];
-		long pid;
-
-		if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) != 0)
-			continue;
-		pid = strtol(e->d_name + sizeof(PREFIX) - 1, NULL, 10);
-		if (pid > 0 && pid != getpid() && kill((pid_t)pid, 0) == 0)
-			continue; /* its jail lives */
-		(void)snprintf(path, sizeof(path), "%s/%s", base, e->d_name);
-		remove_tree(path);
-	}
-	(void)closedir(d);
-}
-
-enum rc jail_cgroup_sweep(struct err *err)
-{
-	static const char *const bases[] = { ROOT, ROOT "/memory", ROOT "/pids", ROOT "/cpu", ROOT "/cpuacct" };
-
-	if (access(ROOT, F_OK) < 0)
-		return err_set(err, RC_BROKEN, "cgroup", ROOT " is not there: no memory or process limit can be set on this machine");
-	for (size_t i = 0; i < COUNT_OF(bases); i++)
-		sweep(bases[i]);
-	return RC_OK;
 }
 
 /* ---- rlimits, in the job ---- */

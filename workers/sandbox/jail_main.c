@@ -16,10 +16,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/capability.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,37 +73,6 @@ static enum rc keep_rights(struct err *err)
 	return rc == 0 ? RC_OK : RC_BROKEN;
 }
 
-/* Boxes that a killed jail left mounted. */
-static void sweep_boxes(void)
-{
-	char line[1024];
-	FILE *f = fopen("/proc/self/mounts", "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		char *at = strstr(line, " " JAIL_RUN_DIR "/box-"), *end, *path = at ? at + 1 : NULL;
-		long pid;
-
-		if (!at)
-			continue;
-		end = strchr(path, ' ');
-		if (end)
-			*end = 0;
-		pid = strtol(path + sizeof(JAIL_RUN_DIR "/box-") - 1, NULL, 10);
-		if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH && umount2(path, MNT_DETACH) == 0)
-			(void)rmdir(path); /* a folder that stays costs nothing */
-	}
-	if (f)
-		(void)fclose(f); /* read only */
-}
-
-static enum rc make_place(struct err *err)
-{
-	if ((mkdir(JAIL_RUN_DIR, 0711) < 0 && errno != EEXIST) || (mkdir(JAIL_RUN_DIR "/root", 0755) < 0 && errno != EEXIST))
-		return err_set(err, RC_BROKEN, "place", "cannot make " JAIL_RUN_DIR ": %s", strerror(errno));
-	sweep_boxes();
-	return jail_cgroup_sweep(err);
-}
-
 /* ---- a lane's supervisor ---- */
 
 static void answer_failure(int64_t id, const struct err *why, struct buf *out)
@@ -119,7 +86,7 @@ static void answer_failure(int64_t id, const struct err *why, struct buf *out)
 	(void)!doc_write(d, out); /* three short members */
 }
 
-static void NORETURN serve_lane(int index, int socket)
+static void NORETURN serve_lane(const struct jail_place *place, int index, int socket)
 {
 	struct buf frame = BUF_INIT(JAIL_FRAME_BYTES), answer = BUF_INIT(JAIL_FRAME_BYTES);
 	struct jail_lane lane;
@@ -127,7 +94,7 @@ static void NORETURN serve_lane(int index, int socket)
 	enum rc rc;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	rc = jail_lane_open(&lane, index, &err);
+	rc = jail_lane_open(&lane, place, index, &err);
 	lane.command_fd = socket;
 	while (rc == RC_OK && wire_read_frame(socket, &frame, &err) == RC_OK) {
 		AUTO_DOC struct doc *job = NULL;
@@ -148,7 +115,7 @@ static void NORETURN serve_lane(int index, int socket)
 	_exit(rc == RC_OK || strcmp(err.code, "closed") == 0 ? EXIT_ENDED : complain(&err, EXIT_BROKEN));
 }
 
-static enum rc open_lanes(struct slot *slots, int count, int worker, struct err *err)
+static enum rc open_lanes(const struct jail_place *place, struct slot *slots, int count, int worker, struct err *err)
 {
 	for (int i = 0; i < count; i++) {
 		int pair[2];
@@ -163,7 +130,7 @@ static enum rc open_lanes(struct slot *slots, int count, int worker, struct err 
 			(void)close(pair[0]);
 			for (int k = 0; k < i; k++)
 				(void)close(slots[k].socket);
-			serve_lane(i, pair[1]);
+			serve_lane(place, i, pair[1]);
 		}
 		(void)close(pair[1]);
 		slots[i].socket = pair[0];
@@ -241,45 +208,28 @@ static void end_lanes(struct slot *slots, int count)
 		if (slots[i].pid > 0)
 			(void)waitpid(slots[i].pid, NULL, 0);
 	}
-	(void)!jail_cgroup_sweep(&(struct err){ 0 }); /* our own, now empty, folder */
 }
 
-static int check(void)
+static int check(struct jail_place *place)
 {
 	AUTO_BUF struct buf report = BUF_INIT(65536);
 	struct err err = { 0 };
-	int pair[2];
-	pid_t pid;
-	int status;
+	struct jail_lane lane;
+	enum rc rc = jail_lane_open(&lane, place, 0, &err);
 
-	/* In a child, so that the lane's folders carry our pid as a supervisor's do. */
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return EXIT_BROKEN;
-	pid = fork();
-	if (pid == 0) {
-		struct jail_lane lane;
-		enum rc rc = jail_lane_open(&lane, 0, &err);
-
-		if (rc == RC_OK)
-			rc = jail_check(&lane, &report, &err);
-		jail_lane_close(&lane);
-		if (report.len > 0)
-			(void)!write(1, report.data, report.len); /* a report nobody reads */
-		_exit(rc == RC_OK ? EXIT_ENDED : complain(&err, EXIT_UNSAFE));
-	}
-	(void)close(pair[0]);
-	(void)close(pair[1]);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return EXIT_BROKEN;
-	(void)!jail_cgroup_sweep(&err); /* what is left is swept by the next start */
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_UNSAFE;
+	if (rc == RC_OK)
+		rc = jail_check(&lane, &report, &err);
+	jail_lane_close(&lane);
+	if (report.len > 0)
+		(void)!write(1, report.data, report.len); /* a report nobody reads */
+	return rc == RC_OK ? EXIT_ENDED : complain(&err, EXIT_UNSAFE);
 }
 
-static int run(int worker, int count)
+static int run(const struct jail_place *place, int worker, int count)
 {
 	struct slot *slots = mem_new_array((size_t)count, sizeof(*slots));
 	struct err err = { 0 };
-	enum rc rc = open_lanes(slots, count, worker, &err);
+	enum rc rc = open_lanes(place, slots, count, worker, &err);
 
 	if (rc == RC_OK)
 		rc = serve(worker, slots, count, &err);
@@ -292,8 +242,10 @@ int main(int argc, char **argv)
 {
 	int64_t fd = -1, lanes = 0;
 	bool only_check = false;
+	struct jail_place place;
 	struct err err = { 0 };
 	enum rc rc = RC_OK;
+	int code;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--fd") == 0 && i + 1 < argc)
@@ -319,10 +271,12 @@ int main(int argc, char **argv)
 		return EXIT_USE;
 	rc = keep_rights(&err);
 	if (rc == RC_OK)
-		rc = make_place(&err);
-	if (rc == RC_OK)
 		rc = jail_syscalls_open(&err);
+	if (rc == RC_OK)
+		rc = jail_place_open(&place, &err);
 	if (rc != RC_OK)
 		return complain(&err, EXIT_UNSAFE);
-	return only_check ? check() : run((int)fd, (int)lanes);
+	code = only_check ? check(&place) : run(&place, (int)fd, (int)lanes);
+	jail_place_close(&place);
+	return code;
 }

@@ -3,7 +3,8 @@
  *
  * Everything that is not on the list goes to the supervisor (SECCOMP_RET_USER_NOTIF), which answers EPERM or ENOSYS, counts, and keeps
  * the name for the outcome: a refusal is explained, not a mystery.  Foreign architectures (int 0x80, x32) kill at once.  Nothing on the lists
- * depends on memory that the program could change while it is looked at; flags hidden in memory (clone3, openat2) answer ENOSYS.
+ * depends on memory that the program could change while it is looked at; flags hidden in memory (clone3, openat2) answer ENOSYS: clone3
+ * by the filter itself and untold, because every start of a thread tries it first and then uses clone, whose flags can be judged.
  * libseccomp makes the filter once; a job installs ready-made bytes.
  */
 #include "jail_inside.h"
@@ -58,13 +59,13 @@ static const char *const allowed[] = {
 
 /* Refused so often by innocent programs (probing for what a kernel has) that it says nothing. */
 static const char *const soft[] = {
-	"clone3", "openat2", "io_uring_setup", "prctl", "ioctl", "setpriority", "sched_setscheduler", "sched_setattr", "sched_setparam",
+	"openat2", "io_uring_setup", "prctl", "ioctl", "setpriority", "sched_setscheduler", "sched_setattr", "sched_setparam",
 	"setrlimit", "socket", "mbind", "get_mempolicy", "set_mempolicy", "mlockall", "mlock2", "setxattr", "fsetxattr", "lsetxattr",
 	"ioprio_get", "ioprio_set", "statmount", "listmount", "cachestat", "map_shadow_stack", "landlock_create_ruleset", "syslog",
 	"setuid", "setgid", "setresuid", "setresgid", "setreuid", "setregid", "setgroups", "setfsuid", "setfsgid", "chroot", "personality",
 	"get_thread_area", "modify_ldt", "seccomp",
 };
-static const char *const answered_enosys[] = { "clone3", "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register", "statmount",
+static const char *const answered_enosys[] = { "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register", "statmount",
 	                                       "listmount", "cachestat", "map_shadow_stack", "landlock_create_ruleset" };
 
 static struct sock_fprog programs[PROFILE_COUNT]; /* made once at start, then only read */
@@ -90,6 +91,8 @@ static int add_arguments(scmp_filter_ctx ctx)
 		                        PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_VMA, PR_GET_SECCOMP };
 	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
 
+	if (rc == 0)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	/* Pipes with a name, but no device nodes. */
 	if (rc == 0)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mknod), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO));
@@ -162,6 +165,9 @@ int jail_syscalls_install(enum jail_profile p)
 
 /* ---- the supervisor's side ---- */
 
+/* Newer than our libseccomp: a program that asks and gets ENOSYS is a program on an older kernel. */
+static const char unknown[] = "unknown";
+
 static bool listed(const char *const *names, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -181,31 +187,46 @@ static void describe_argument(const char *name, const struct seccomp_data *d, ch
 		(void)snprintf(out, max, "request 0x%llx", (unsigned long long)(d->args[1] & 0xffffffff));
 	else if (strcmp(name, "prctl") == 0 || strcmp(name, "ptrace") == 0)
 		(void)snprintf(out, max, "operation %lld", (long long)d->args[0]);
+	else if (strcmp(name, unknown) == 0)
+		(void)snprintf(out, max, "number %d", d->nr);
 	else
 		out[0] = 0;
 }
 
-static void note(struct jail_refused *list, size_t *count, const char *name, const struct seccomp_data *d)
+static bool is_hard(const char *name, const struct seccomp_data *d)
 {
-	char argument[sizeof(list->argument)];
-
-	describe_argument(name, d, argument, sizeof(argument));
-	for (size_t i = 0; i < *count; i++) {
-		if (strcmp(list[i].name, name) == 0 && strcmp(list[i].argument, argument) == 0) {
-			list[i].count++;
-			return;
-		}
-	}
-	if (*count == JAIL_REFUSED)
-		return;
-	(void)snprintf(list[*count].name, sizeof(list->name), "%s", name);
-	(void)snprintf(list[*count].argument, sizeof(list->argument), "%s", argument);
-	list[*count].count = 1;
-	list[*count].hard = !listed(soft, COUNT_OF(soft), name) || (strcmp(name, "socket") == 0 && d->args[0] != AF_NETLINK);
-	(*count)++;
+	return (strcmp(name, unknown) != 0 && !listed(soft, COUNT_OF(soft), name)) || (strcmp(name, "socket") == 0 && d->args[0] != AF_NETLINK);
 }
 
-void jail_syscalls_answer(int listener, struct jail_refused *list, size_t *count)
+/* Kinds beyond the list's end are counted together, as the last of it. */
+static void note(struct jail_refusals *r, const char *name, const struct seccomp_data *d)
+{
+	static const char others[] = "others";
+	char argument[sizeof(r->list->argument)];
+	struct jail_refused *at = NULL;
+	bool hard = is_hard(name, d);
+
+	r->calls++;
+	describe_argument(name, d, argument, sizeof(argument));
+	for (size_t i = 0; i < r->count && !at; i++) {
+		if (strcmp(r->list[i].name, name) == 0 && strcmp(r->list[i].argument, argument) == 0)
+			at = &r->list[i];
+	}
+	if (!at && r->count >= JAIL_REFUSED - 1) {
+		name = others;
+		(void)snprintf(argument, sizeof(argument), "kinds of call beyond the first %d", JAIL_REFUSED - 1);
+		at = r->count == JAIL_REFUSED ? &r->list[JAIL_REFUSED - 1] : NULL;
+	}
+	if (!at) {
+		at = &r->list[r->count++];
+		(void)snprintf(at->name, sizeof(at->name), "%s", name);
+		(void)snprintf(at->argument, sizeof(at->argument), "%s", argument);
+	}
+	at->count++;
+	at->hard = at->hard || hard;
+}
+
+void jail_syscalls_answer(int listener, struct jail_refusals *r)
 {
 	enum { BURST = 64 };
 
@@ -221,7 +242,7 @@ void jail_syscalls_answer(int listener, struct jail_refused *list, size_t *count
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
 			return; /* it died meanwhile */
 		name = seccomp_syscall_resolve_num_arch(ask.data.arch, ask.data.nr);
-		note(list, count, name ? name : "unknown", &ask.data);
+		note(r, name ? name : unknown, &ask.data);
 		answer = (struct seccomp_notif_resp){
 			.id = ask.id,
 			.error = !name || listed(answered_enosys, COUNT_OF(answered_enosys), name) ? -ENOSYS : -EPERM,

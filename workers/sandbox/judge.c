@@ -28,6 +28,8 @@ enum run_verdict judge_result(const struct doc *d)
 		return RUN_MEMORY_LIMIT;
 	if (flag(d, "output_out"))
 		return RUN_OUTPUT_LIMIT;
+	if (flag(d, "refused_out"))
+		return RUN_VIOLATION;
 	if (flag(d, "disk_full") && (failed || flag(d, "timed_out")))
 		return RUN_DISK_LIMIT;
 	if (no_pids && (flag(d, "timed_out") || flag(d, "cpu_out") || failed))
@@ -36,7 +38,8 @@ enum run_verdict judge_result(const struct doc *d)
 		return RUN_CPU_LIMIT;
 	if (flag(d, "timed_out"))
 		return RUN_TIMEOUT;
-	if (signal == SIGSYS || (failed && any_hard(doc_get(d, "refused"))))
+	/* A program that asked for what no innocent one asks is told as that, however it took the refusal. */
+	if (signal == SIGSYS || any_hard(doc_get(d, "refused")))
 		return RUN_VIOLATION;
 	if (signal != 0)
 		return RUN_SIGNAL;
@@ -104,10 +107,22 @@ static void take_stream(const struct doc *d, struct output *out)
 	out->base64 = doc_get_text(d, "base64");
 }
 
+/* The calls that matter come first: the outcome's detail names the first. */
+static void take_refused(const struct doc *refused, bool hard, struct outcome *o)
+{
+	for (size_t i = 0; i < doc_count(refused) && o->refused_call_count < OUTCOME_CALLS; i++) {
+		const struct doc *one = doc_at(refused, i);
+
+		if (flag(one, "hard") != hard)
+			continue;
+		o->refused_calls[o->refused_call_count++] = (struct refused_call){
+			.name = doc_get_text(one, "name"), .count = doc_get_int(one, "count", 1), .argument = doc_get_text(one, "argument")
+		};
+	}
+}
+
 static void take_result(const struct doc *d, struct outcome *o)
 {
-	const struct doc *refused = doc_get(d, "refused");
-
 	o->exit_code = doc_get_int(d, "exit_code", -1);
 	o->signal = doc_get_int(d, "signal", 0);
 	o->wall_ms = doc_get_int(d, "wall_ms", 0);
@@ -118,13 +133,8 @@ static void take_result(const struct doc *d, struct outcome *o)
 	o->leftovers_killed = doc_get_int(d, "leftovers", 0);
 	take_stream(doc_get(d, "stdout"), &o->out);
 	take_stream(doc_get(d, "stderr"), &o->err_out);
-	for (size_t i = 0; i < doc_count(refused) && i < OUTCOME_CALLS; i++) {
-		const struct doc *one = doc_at(refused, i);
-
-		o->refused_calls[o->refused_call_count++] = (struct refused_call){
-			.name = doc_get_text(one, "name"), .count = doc_get_int(one, "count", 1), .argument = doc_get_text(one, "argument")
-		};
-	}
+	take_refused(doc_get(d, "refused"), true, o);
+	take_refused(doc_get(d, "refused"), false, o);
 }
 
 static enum rc take_files(const struct doc *answer, struct outcome *o, struct err *err)

@@ -1,4 +1,4 @@
-# expect: ok
+# expect: violation
 # refused: socket
 # stdout: closed: 5
 import socket
