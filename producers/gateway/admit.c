@@ -273,23 +273,6 @@ static bool write_program(struct doc *line, const struct doc *body, struct fault
 	return true;
 }
 
-/* "request: tests[0].type: code or io expected" -> param "tests[0].type". */
-static void fault_from(const struct err *err, struct fault *f)
-{
-	struct slice rest = slice_text(err->text), part;
-	char param[128] = "";
-
-	while (slice_cut(&rest, ':', &part)) {
-		part = slice_trim(part);
-		if (slice_is(part, "request"))
-			continue;
-		if (part.len > 0 && part.len < sizeof(param) && !memchr(part.ptr, ' ', part.len))
-			(void)snprintf(param, sizeof(param), "%.*s", (int)part.len, part.ptr); /* fits: just checked */
-		break;
-	}
-	fault_set(f, 400, "invalid_value", param, "%s", err->text);
-}
-
 static bool check_types(const struct doc *body, const struct doc *own, const struct admit_terms *t, struct fault *f)
 {
 	const struct doc *deadline = doc_get(own, "deadline_ms"), *background = doc_get(body, "background");

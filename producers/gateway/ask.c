@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { ANSWER_BYTES = 16 * 1024 * 1024, REQUEST_ID_BYTES = 40, KEY_QUERY_MS = 5000 };
+enum { BODY_BYTES = 1024 * 1024, ANSWER_BYTES = 16 * 1024 * 1024, REQUEST_ID_BYTES = 40, KEY_QUERY_MS = 5000 };
 
 static void ask_free(struct ask *k)
 {
@@ -70,6 +70,35 @@ void ask_refuse(struct ask *k, int status, const char *code, const char *text)
 	ask_fault(k, &f);
 }
 
+void ask_refuse_value(struct ask *k, const char *param, const char *text)
+{
+	struct fault f = { 0 };
+
+	(void)fault_set(&f, 400, "invalid_value", param, "%s: %s", param, text); /* as above */
+	ask_fault(k, &f);
+}
+
+bool ask_read_body(struct ask *k, bool may_be_empty, struct doc **out)
+{
+	struct slice body = exchange_body(k->x);
+	struct err err = { 0 };
+
+	*out = NULL;
+	if (may_be_empty && slice_trim(body).len == 0)
+		return true;
+	if (doc_read(body, BODY_BYTES, out, &err) != RC_OK) {
+		ask_refuse(k, 400, "invalid_json", err.text);
+		return false;
+	}
+	if (doc_type(*out) != DOC_OBJECT) {
+		doc_free(*out);
+		*out = NULL;
+		ask_refuse(k, 400, "invalid_type", "The body must be a JSON object.");
+		return false;
+	}
+	return true;
+}
+
 void ask_later(struct ask *k, const char *why)
 {
 	struct fault f = { 0 };
@@ -83,21 +112,22 @@ void ask_later(struct ask *k, const char *why)
 
 static void run_route(struct ask *k)
 {
-	struct slice id = SLICE_EMPTY, path = exchange_path(k->x);
+	struct slice part = SLICE_EMPTY, path = exchange_path(k->x);
 	bool other;
 
 	if ((k->key.scopes & k->route->scope) != k->route->scope) {
 		ask_refuse(k, 403, "insufficient_scope", "This API key may not do that.");
 		return;
 	}
-	(void)route_find(exchange_method(k->x), path, &id, &other); /* found before: this time for the id */
-	if (id.len > 0 && !id_read(&k->gateway->id_key, id, slice_text(k->key.tenant), &k->id)) {
-		ask_refuse(k, 404, "not_found", "No response with this id.");
-		return;
-	}
-	if (id.len > 0)
+	(void)route_find(exchange_method(k->x), path, &part, &other); /* found before: this time for the part */
+	if (route_takes_id(k->route)) {
+		if (!id_read(&k->gateway->id_key, part, slice_text(k->key.tenant), &k->id)) {
+			ask_refuse(k, 404, "not_found", "No response with this id.");
+			return;
+		}
 		id_write(&k->gateway->id_key, &k->id, slice_text(k->key.tenant), k->id_text);
-	k->route->run(k, id);
+	}
+	k->route->run(k, part);
 }
 
 static void key_found(void *arg, enum rc rc, const struct db_result *r, const struct err *err)

@@ -15,6 +15,23 @@ bool fault_set(struct fault *f, int status, const char *code, const char *param,
 	return false;
 }
 
+/* "request: tests[0].type: code or io expected" -> param "tests[0].type". */
+void fault_from(const struct err *err, struct fault *f)
+{
+	struct slice rest = slice_text(err->text), part;
+	char param[128] = "";
+
+	while (slice_cut(&rest, ':', &part)) {
+		part = slice_trim(part);
+		if (slice_is(part, "request"))
+			continue;
+		if (part.len > 0 && part.len < sizeof(param) && !memchr(part.ptr, ' ', part.len))
+			(void)snprintf(param, sizeof(param), "%.*s", (int)part.len, part.ptr); /* fits: just checked */
+		break;
+	}
+	(void)fault_set(f, 400, "invalid_value", param, "%s", err->text); /* always false */
+}
+
 static const char *type_of(int status)
 {
 	switch (status) {

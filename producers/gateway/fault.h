@@ -12,6 +12,8 @@ struct fault {
 };
 /* Fill and return false, so that a failing check reads `return fault_set(...)`. */
 bool fault_set(struct fault *f, int status, const char *code, const char *param, const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* Of a check that names the member first: "tests[0].type: code or io expected", with or without "request: " before it.  400 invalid_value. */
+void fault_from(const struct err *err, struct fault *f);
 MUSTCHECK struct doc *fault_doc(const struct fault *f);
 
 #endif

@@ -2,7 +2,7 @@
  * gateway: what the files of airlock-gateway share.  One loop; stateless but for caches: run as many as you like.
  *
  * An ask is one HTTP request on its way: who asks (key.[ch]), what for (api.c), and what it waits for: an acknowledgement of Kafka
- * (publish.c), a row (store.c), the end of a request (wait.c).  A client that leaves frees its ask only when nothing is under way for it.
+ * (publish.c), a row (query.c), the end of a request (wait.c).  A client that leaves frees its ask only when nothing is under way for it.
  */
 #ifndef AIRLOCK_GATEWAY_H
 #define AIRLOCK_GATEWAY_H
@@ -54,6 +54,7 @@ struct ask {
 	char idempotency[128];
 	struct sha256 body_sha256;
 	bool background;
+	int64_t limit;                 /* of a list: rows of a page */
 };
 
 /* ---- ask.c: life of a call ---- */
@@ -65,20 +66,54 @@ void ask_begin(void *gateway, struct exchange *x); /* serve's handler */
 void ask_answer(struct ask *k, int status, const struct doc *d);
 void ask_fault(struct ask *k, const struct fault *f);
 void ask_refuse(struct ask *k, int status, const char *code, const char *text);
+void ask_refuse_value(struct ask *k, const char *param, const char *text); /* 400 invalid_value */
+/* The body as JSON; empty: *out is NULL where that may be.  false: the refusal is on its way. */
+bool ask_read_body(struct ask *k, bool may_be_empty, struct doc **out);
 void ask_later(struct ask *k, const char *why);   /* 503 with Retry-After */
 void ask_return(struct ask *k);                   /* one thing under way has ended: frees the call if nobody is left */
 
-/* ---- api.c: what the routes do ---- */
+/* ---- api.c: the table of routes ---- */
 struct route {
-	const char *method, *path;     /* path with "{id}" for one part */
+	const char *method, *path;     /* path with "{id}" (of a response: ask.id) or "{key}" for one part */
 	int scope;
-	void (*run)(struct ask *k, struct slice id);
+	void (*run)(struct ask *k, struct slice part);
 };
-const struct route *route_find(struct slice method, struct slice path, struct slice *id, bool *other_method);
+bool route_takes_id(const struct route *r);
+const struct route *route_find(struct slice method, struct slice path, struct slice *part, bool *other_method);
+
+/* ---- submit.c: a body becomes a request ---- */
+void submit_response(struct ask *k, struct slice part);
+void submit_program(struct ask *k, struct slice part);
+
+/* ---- query.c: JSON that PostgreSQL makes ---- */
+/* One row, one column: the answer.  No row or NULL: 404. */
+void query_one(struct ask *k, const struct db_statement *s, const struct db_value *v, size_t count, int status);
+/* Rows of a list: the object as JSON, the cursor of what follows, a request's id or NULL, which becomes "response_id"; ask for limit + 1 rows.
+ * The statement takes cursors apart itself: what does not fit is the client's fault (SQLSTATE class 22) and answered 400. */
+void query_list(struct ask *k, const struct db_statement *s, const struct db_value *v, size_t count);
+/* "limit" of the query into k->limit and, one more, into text.  false: refused. */
+enum { QUERY_NUMBER_BYTES = 24 };
+bool query_limit(struct ask *k, char text[QUERY_NUMBER_BYTES]);
+
+/* ---- list.c, keys.c, decide.c: what an administrator, an analyst, a reviewer asks for ---- */
+void list_requests(struct ask *k, struct slice part);
+void list_history(struct ask *k, struct slice part);
+void list_verdicts(struct ask *k, struct slice part);
+void list_dead(struct ask *k, struct slice part);
+void list_overview(struct ask *k, struct slice part);
+void list_redrive(struct ask *k, struct slice part);
+void keys_list(struct ask *k, struct slice part);
+void keys_make(struct ask *k, struct slice part);
+void keys_revoke(struct ask *k, struct slice part);
+void decide_list(struct ask *k, struct slice part);
+void decide_one(struct ask *k, struct slice part);
 
 /* ---- publish.c ---- */
 void publish_request(struct ask *k, const struct request *r, struct slice line);
 void publish_end(struct ask *k, enum status status);
+/* A whole signed message of k->id, whose line 1 is r.  RC_OK: one thing more is under way, done() owes an ask_return(); else it is not called. */
+MUSTCHECK enum rc publish_message(struct ask *k, enum topic t, const struct request *r, struct slice bytes, kafka_published *done, void *arg,
+                                  struct err *err);
 
 /* ---- wait.c: from rows to a response, now or when it has ended ---- */
 void wait_for(struct ask *k);

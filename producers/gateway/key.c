@@ -38,10 +38,24 @@ struct sha256 key_hash(const struct sha256 *hash_key, struct slice text)
 	return digest_hmac(slice_of(hash_key->bytes, SHA256_BYTES), text);
 }
 
+static const struct { const char *name; int scope; } names[] = {
+	{ "submit", SCOPE_SUBMIT }, /* requests, cancels, deletions */
+	{ "read", SCOPE_READ },     /* results, verdicts, costs */
+	{ "decide", SCOPE_DECIDE }, /* what is held for a person, its text too */
+	{ "admin", SCOPE_ADMIN },   /* keys, dead letters */
+};
+
+const char *key_scope_name(int scope)
+{
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (names[i].scope == scope)
+			return names[i].name;
+	}
+	return "?";
+}
+
 bool key_scopes_read(struct slice text, int *out)
 {
-	static const struct { const char *name; int scope; } names[] = { { "submit", SCOPE_SUBMIT }, { "read", SCOPE_READ },
-		                                                         { "admin", SCOPE_ADMIN } };
 	struct slice word;
 	int scopes = 0;
 

@@ -8,7 +8,7 @@
 #include "base/digest.h"
 
 enum { KEY_TEXT_BYTES = 11 + 48 + 1, KEY_ID_BYTES = 2 + 16 + 1, KEY_TENANT_BYTES = 65 };
-enum key_scope { SCOPE_NONE = 0, SCOPE_SUBMIT = 1, SCOPE_READ = 2, SCOPE_ADMIN = 4 };
+enum key_scope { SCOPE_NONE = 0, SCOPE_SUBMIT = 1, SCOPE_READ = 2, SCOPE_ADMIN = 4, SCOPE_DECIDE = 8 };
 
 struct key {
 	struct sha256 hash;
@@ -21,6 +21,7 @@ struct key {
 
 void key_new(char text[KEY_TEXT_BYTES], char id[KEY_ID_BYTES]);
 struct sha256 key_hash(const struct sha256 *hash_key, struct slice text);
+const char *key_scope_name(int scope); /* of one scope */
 /* "{submit,read}" as PostgreSQL writes it, or "submit,read"; false: an unknown word. */
 bool key_scopes_read(struct slice text, int *out);
 /* "Bearer x" -> x; empty if it is none. */

@@ -1,7 +1,7 @@
 /*
  * airlock-gateway: brings requests in, shows what came of them.
  *   airlock-gateway --config FILE                         serve
- *   airlock-gateway keys-create --tenant T [--name N] [--scopes submit,read,admin] [--config FILE]     make an API key, print it once
+ *   airlock-gateway keys-create --tenant T [--name N] [--scopes submit,read,decide,admin] [--config FILE]     make an API key, print it once
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -262,13 +262,13 @@ static int keys_create(int argc, char **argv)
 		                     strcmp(argv[i], "--config") == 0 ? &config : NULL;
 
 		if (!value || i + 1 == argc) {
-			fprintf(stderr, "Use: airlock-gateway keys-create --tenant T [--name N] [--scopes submit,read,admin] [--config FILE]\n");
+			fprintf(stderr, "Use: airlock-gateway keys-create --tenant T [--name N] [--scopes submit,read,decide,admin] [--config FILE]\n");
 			return 1;
 		}
 		*value = argv[++i];
 	}
 	if (!tenant || !key_scopes_read(slice_text(scopes), &known)) {
-		fprintf(stderr, "airlock-gateway keys-create: --tenant is needed; scopes are submit, read and admin\n");
+		fprintf(stderr, "airlock-gateway keys-create: --tenant is needed; scopes are submit, read, decide and admin\n");
 		return 1;
 	}
 	if (conf_open(tables, config, &c, &err) != RC_OK) {

@@ -26,14 +26,14 @@ static void heads_set(struct heads *h, struct slice tenant, int64_t deadline_ms,
 		h->list[h->count++] = (struct kafka_header){ SLICE_LITERAL("traceparent"), traceparent };
 }
 
-static enum rc send(struct ask *k, enum topic t, enum lane lane, struct slice bytes, const struct heads *h, kafka_published *done, struct err *err)
+static enum rc send(struct ask *k, enum topic t, enum lane lane, struct slice bytes, const struct heads *h, kafka_published *done, void *arg, struct err *err)
 {
 	char key[UUID_TEXT_BYTES];
 	struct kafka_message m = { .topic = topic_name(t, lane), .partition = -1, .bytes = bytes, .headers = h->list, .header_count = h->count };
 
 	uuid_text(&k->id, key);
 	m.key = slice_text(key);
-	return kafka_publish(k->gateway->producer, &m, done, k, err);
+	return kafka_publish(k->gateway->producer, &m, done, arg, err);
 }
 
 /* ---- a request ---- */
@@ -81,19 +81,27 @@ static void request_published(void *arg, enum rc rc, int32_t partition, int64_t 
 	ask_return(k);
 }
 
-void publish_request(struct ask *k, const struct request *r, struct slice line)
+enum rc publish_message(struct ask *k, enum topic t, const struct request *r, struct slice bytes, kafka_published *done, void *arg,
+                        struct err *err)
 {
 	struct heads h = { .count = 0 };
-	struct err err = { 0 };
 	enum rc rc;
 
 	heads_set(&h, r->tenant, r->deadline_ms, r->traceparent);
-	rc = lineage_append(k->gateway->keyring, &k->message, line);
-	if (rc == RC_OK)
-		rc = send(k, TOPIC_REQUESTS, r->lane, buf_slice(&k->message), &h, request_published, &err);
+	rc = send(k, t, r->lane, bytes, &h, done, arg, err);
 	if (rc == RC_OK)
 		k->under_way++;
-	else
+	return rc;
+}
+
+void publish_request(struct ask *k, const struct request *r, struct slice line)
+{
+	struct err err = { 0 };
+	enum rc rc = lineage_append(k->gateway->keyring, &k->message, line);
+
+	if (rc == RC_OK)
+		rc = publish_message(k, TOPIC_REQUESTS, r, buf_slice(&k->message), request_published, k, &err);
+	if (rc != RC_OK)
 		ask_later(k, "The queue is full; try again.");
 }
 
@@ -158,12 +166,12 @@ void publish_end(struct ask *k, enum status status)
 	uuid_text(&k->id, id);
 	heads_set(&h, slice_text(k->key.tenant), 0, SLICE_EMPTY);
 	rc = write_control(k, id, status, &control, &err);
-	if (rc == RC_OK && send(k, TOPIC_CONTROL, LANE_BATCH, buf_slice(&control), &h, hint_published, &err) == RC_OK)
+	if (rc == RC_OK && send(k, TOPIC_CONTROL, LANE_BATCH, buf_slice(&control), &h, hint_published, k, &err) == RC_OK)
 		k->under_way++;
 	if (rc == RC_OK)
 		rc = write_end(k, id, status, &end, &err);
 	if (rc == RC_OK)
-		rc = send(k, TOPIC_RESULTS, LANE_BATCH, buf_slice(&end), &h, end_published, &err);
+		rc = send(k, TOPIC_RESULTS, LANE_BATCH, buf_slice(&end), &h, end_published, k, &err);
 	if (rc == RC_OK)
 		k->under_way++;
 	else
