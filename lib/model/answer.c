@@ -25,6 +25,7 @@ static const struct doc_rule rules[] = {
 	{ "input_tokens", DOC_INT, true, 0, INT64_MAX, false },
 	{ "output_tokens", DOC_INT, true, 0, INT64_MAX, false },
 	{ "cost_micro_usd", DOC_INT, true, 0, INT64_MAX, false },
+	{ "estimated", DOC_BOOL, false, 0, 0, false },
 	{ "first_token_ms", DOC_INT, false, 0, INT64_MAX, false },
 	{ "prompt_sha256", DOC_TEXT, true, 64, 64, false },
 	{ "calls", DOC_ARRAY, true, 0, ANSWER_CALLS, false },
@@ -38,6 +39,7 @@ static const struct doc_rule call_rules[] = {
 	{ "input_tokens", DOC_INT, false, 0, INT64_MAX, false },
 	{ "output_tokens", DOC_INT, false, 0, INT64_MAX, false },
 	{ "cost_micro_usd", DOC_INT, false, 0, INT64_MAX, false },
+	{ "estimated", DOC_BOOL, false, 0, 0, false },
 };
 
 static enum rc answer_check(const struct answer *a, struct err *err)
@@ -77,6 +79,7 @@ static enum rc read_members(const struct doc *doc, struct answer *a, struct err 
 	a->input_tokens = doc_get_int(doc, "input_tokens", 0);
 	a->output_tokens = doc_get_int(doc, "output_tokens", 0);
 	a->cost_micro_usd = doc_get_int(doc, "cost_micro_usd", 0);
+	a->estimated = doc_get_bool(doc, "estimated", false);
 	a->text = doc_get_text(doc, "text");
 	if (!digest_unhex(doc_get_text(doc, "prompt_sha256"), &a->prompt_sha256))
 		return line_refuse(err, KIND_INFER, "prompt_sha256: 64 hex digits expected");
@@ -95,6 +98,7 @@ static enum rc read_members(const struct doc *doc, struct answer *a, struct err 
 			.input_tokens = doc_get_int(d, "input_tokens", 0),
 			.output_tokens = doc_get_int(d, "output_tokens", 0),
 			.cost_micro_usd = doc_get_int(d, "cost_micro_usd", 0),
+			.estimated = doc_get_bool(d, "estimated", false),
 		};
 	}
 	return answer_check(a, err);
@@ -134,6 +138,8 @@ enum rc answer_write(const struct answer *a, struct buf *out, struct err *err)
 	line_int(&l, "input_tokens", a->input_tokens);
 	line_int(&l, "output_tokens", a->output_tokens);
 	line_int(&l, "cost_micro_usd", a->cost_micro_usd);
+	if (a->estimated)
+		line_bool(&l, "estimated", true);
 	line_int(&l, "first_token_ms", a->first_token_ms);
 	line_hash(&l, "prompt_sha256", &a->prompt_sha256);
 	line_open(&l, "calls", '[');
@@ -146,6 +152,8 @@ enum rc answer_write(const struct answer *a, struct buf *out, struct err *err)
 		line_int(&l, "input_tokens", a->calls[i].input_tokens);
 		line_int(&l, "output_tokens", a->calls[i].output_tokens);
 		line_int(&l, "cost_micro_usd", a->calls[i].cost_micro_usd);
+		if (a->calls[i].estimated)
+			line_bool(&l, "estimated", true);
 		line_close(&l, '}');
 	}
 	line_close(&l, ']');

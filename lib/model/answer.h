@@ -4,6 +4,7 @@
  * {"kind":"infer","v":1,"attempt":1,"at_ms":..,"ms":..,"upstream":"main","model":"...","response_id":"...","finish":"stop",
  *  "input_tokens":..,"output_tokens":..,"cost_micro_usd":..,"first_token_ms":..,"prompt_sha256":"<hex>",
  *  "calls":[{"upstream":"main","status":429,"code":"rate_limited","ms":12,"cost_micro_usd":0}],"text":"..."}
+ * "estimated":true stands in a call whose server did not say how many tokens it took, and in the line if one of its calls has it.
  */
 #ifndef AIRLOCK_ANSWER_H
 #define AIRLOCK_ANSWER_H
@@ -18,6 +19,7 @@ struct call {              /* one try at an upstream */
 	int64_t status;        /* HTTP; 0: no answer */
 	struct slice code;     /* "ok", "rate_limited", "timeout", ... */
 	int64_t ms, input_tokens, output_tokens, cost_micro_usd;
+	bool estimated;        /* tokens, and so the cost, are our careful guess: the server did not tell */
 };
 enum { ANSWER_CALLS = 16 };
 struct answer {
@@ -26,6 +28,7 @@ struct answer {
 	int64_t at_ms, ms, first_token_ms;
 	struct slice upstream, model, response_id, finish; /* finish: stop, length, content_filter */
 	int64_t input_tokens, output_tokens, cost_micro_usd;
+	bool estimated;              /* those of some call are */
 	struct sha256 prompt_sha256; /* the request body that was sent */
 	size_t call_count;
 	struct call calls[ANSWER_CALLS];
