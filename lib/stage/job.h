@@ -30,6 +30,7 @@ struct job {
 	/* out: why, before job_done(j, anything else).  With RC_OK: err.code, if set, stands in the log line (a refusal's reason) */
 	struct err err;
 	int64_t retry_after_ms;    /* with RC_LATER: what the upstream asked for; 0: backoff decides */
+	bool untried;              /* with RC_LATER: whatever held it up says nothing about this message: back into the queue, uncounted */
 	/* spent so far; goes into an end line if the job ends otherwise */
 	int64_t input_tokens, output_tokens, cost_micro_usd;
 	void *own;                 /* the program's; freed by it before job_done() */

@@ -3,7 +3,7 @@
  *
  * Later: backoff with full jitter, at most stage.tries, and never more retries than a share of first tries (a token bucket): when all
  * calls fail, retries must not become the load.  A job without a token waits its turn uncounted; its deadline ends that.
- * While the pool is paused nothing is counted at all.
+ * While the pool is paused nothing is counted at all, nor is what the program calls untried.
  */
 #include "stage/stage_internal.h"
 
@@ -69,7 +69,8 @@ void fate_later(struct work *w)
 	struct stage *s = w->job.stage;
 	struct err *err = &w->job.err;
 
-	if (s->paused) {
+	if (s->paused || w->job.untried) {
+		w->job.untried = false;
 		job_move(w, JOB_WAITING);
 		work_ready(w);
 		return;
