@@ -4,9 +4,11 @@
  *
  * Breaker: CLOSED asks freely; OPEN asks nothing until a probe says that the server is there; then HALF_OPEN lets one
  * call at a time through, whose end closes or opens it.  It opens at once when a probe fails or when the fault is ours (401, 403,
- * unknown model, no credit), else after FAILURES_IN_A_ROW or when half of the last WINDOW calls failed.
- * Limit: additive increase while calls succeed at the limit (doubling until the first cut), cut to half on 429 and to
- * three quarters on a failure or when first tokens take three times as long as usual; at most one cut for the calls of one moment.
+ * unknown model, no credit), else after FAILURES_IN_A_ROW or when half of the last WINDOW calls failed.  Failures of calls that were
+ * begun before it last half opened tell of a server that was: they move nothing.
+ * Limit: raised while calls succeed and the limit was reached (by one each until the first cut, then by one a round, or a sixteenth where
+ * that is more), cut to half on 429, to three quarters when failures come close together or first tokens take three times as long as
+ * usual; at most one cut for the calls of one moment.
  */
 #ifndef AIRLOCK_INFER_UPSTREAMS_H
 #define AIRLOCK_INFER_UPSTREAMS_H
@@ -40,11 +42,16 @@ struct upstream {
 	enum breaker breaker;
 	bool ours;                /* opened by CALL_OURS */
 	char why[128];            /* while not closed */
+	bool trial;               /* HALF_OPEN: its one call is under way */
+	int64_t half_open_ms;     /* when it last became so; -1: never */
+	unsigned changes;         /* of breaker, ours or why: so that others need not compare */
 	int in_flight;
+	bool full;                /* in_flight reached the limit and has not fallen below a quarter of it since */
 	double limit;
 	bool cut_before;          /* slow start is over */
 	int64_t cut_ms;           /* calls begun before cannot cut again */
 	int64_t hold_until_ms;    /* it asked us to wait */
+	int busy_in_a_row;        /* 429s without a success between */
 	int64_t probe_ms;         /* OPEN: not before */
 	int64_t success_ms;       /* when a call last succeeded; -1: never */
 	int opened_in_a_row, failed_in_a_row;

@@ -92,7 +92,7 @@ static enum rc set_name(struct upstream *u, struct slice name, struct err *err)
 
 static void set_start(struct upstream *u)
 {
-	u->success_ms = -1;
+	u->success_ms = u->half_open_ms = -1;
 	u->limit = u->max_in_flight < START_LIMIT ? u->max_in_flight : START_LIMIT;
 }
 
