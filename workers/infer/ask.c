@@ -107,7 +107,9 @@ static enum rc write_answer(struct ask *a)
 		w.calls[i] = (struct call){
 			.upstream = slice_text(c->upstream), .status = c->status, .code = slice_text(c->code), .ms = c->ms,
 			.input_tokens = c->input_tokens, .output_tokens = c->output_tokens, .cost_micro_usd = c->cost_micro_usd,
+			.estimated = c->estimated,
 		};
+		w.estimated = w.estimated || c->estimated;
 	}
 	return answer_write(&w, &j->line, &j->err);
 }
@@ -130,32 +132,50 @@ void ask_again(struct ask *a)
 	infer_pump_soon(a->infer);
 }
 
-void ask_failed(struct ask *a, enum call_end end, enum rc rc, int64_t retry_after_ms)
+/* 429: room, not this message, is what is wanting; counted only if others got some meanwhile. */
+static void failed_busy(struct ask *a, int64_t retry_after_ms)
+{
+	if (a->busy_count++ == 0)
+		a->busy_ms = a->begun_ms;
+	if (a->busy_count < BUSY_MAX) {
+		ask_again(a);
+		return;
+	}
+	a->job->untried = a->upstream->success_ms < a->busy_ms;
+	a->job->retry_after_ms = retry_after_ms > 0 ? retry_after_ms : 0;
+	ask_end(a, RC_LATER);
+}
+
+static void failed_here(struct ask *a, enum call_end end)
 {
 	struct infer *w = a->infer;
 	struct upstream *u = a->upstream;
-	bool others_succeed = u->success_ms >= a->begun_ms;
 
-	if (rc != RC_LATER || end == CALL_STOPPED) {
+	a->tried |= upstream_bit(&w->upstreams, u);
+	if (upstreams_any(&w->upstreams, a->tried | a->dear)) {
+		ask_again(a);
+	} else if (end == CALL_FAILED && u->success_ms >= a->begun_ms) {
+		ask_end(a, RC_LATER); /* others succeed */
+	} else {
+		ask_move(a, ASK_CHECKING);
+		if (end == CALL_FAILED)
+			health_probe(w, u);
+	}
+}
+
+void ask_failed(struct ask *a, enum call_end end, enum rc rc, int64_t retry_after_ms)
+{
+	struct infer *w = a->infer;
+
+	if (rc != RC_LATER) {
+		ask_end(a, rc);
+	} else if (end == CALL_STOPPED) {
+		a->job->untried = true;
 		ask_end(a, rc);
 	} else if (end == CALL_BUSY) {
-		if (++a->busy_count < BUSY_MAX) {
-			ask_again(a);
-		} else {
-			a->job->retry_after_ms = retry_after_ms > 0 ? retry_after_ms : 0;
-			ask_end(a, RC_LATER);
-		}
+		failed_busy(a, retry_after_ms);
 	} else {
-		a->tried |= upstream_bit(&w->upstreams, u);
-		if (upstreams_any(&w->upstreams, a->tried)) {
-			ask_again(a);
-		} else if (end == CALL_FAILED && others_succeed) {
-			ask_end(a, RC_LATER);
-		} else {
-			ask_move(a, ASK_CHECKING);
-			if (end == CALL_FAILED)
-				health_probe(w, u);
-		}
+		failed_here(a, end);
 	}
 	health_settle(w);
 	/* Our fault needs no probe: the pool has paused by now, or another upstream works and failed too. */
@@ -173,11 +193,21 @@ void ask_failed(struct ask *a, enum call_end end, enum rc rc, int64_t retry_afte
 
 /* ---- the queue ---- */
 
-/* Give one waiting job to u, or end it; true unless it must go on waiting. */
-static void ask_begin(struct ask *a, struct upstream *u)
+/* Too dear at u: another one may be cheaper, but only when all are is the budget's end this job's. */
+static void ask_is_dear(struct ask *a, struct upstream *u)
 {
 	struct infer *w = a->infer;
+
+	a->dear |= upstream_bit(&w->upstreams, u);
+	if (a->dear == (1u << w->upstreams.count) - 1)
+		ask_end(a, RC_NEVER);
+}
+
+/* Give one waiting job to u, or end it. */
+static void ask_begin(struct ask *a, struct upstream *u)
+{
 	struct job *j = a->job;
+	const struct spent spent = { j->input_tokens, j->output_tokens, j->cost_micro_usd };
 	int64_t max_tokens = 0;
 	enum rc rc;
 
@@ -185,11 +215,9 @@ static void ask_begin(struct ask *a, struct upstream *u)
 		ask_end(a, err_set(&j->err, RC_NEVER, "input_schema", "neither the request nor the settings name a model"));
 		return;
 	}
-	rc = budget_max_tokens(&a->left, a->prompt.input_tokens, a->prompt.max_output_tokens, u->price, j->cost_micro_usd, &max_tokens, &j->err);
+	rc = budget_max_tokens(&a->left, &spent, a->prompt.input_tokens, a->prompt.max_output_tokens, u->price, &max_tokens, &j->err);
 	if (rc != RC_OK) {
-		a->tried |= upstream_bit(&w->upstreams, u); /* another one may be cheaper */
-		if (!upstreams_any(&w->upstreams, a->tried))
-			ask_end(a, rc);
+		ask_is_dear(a, u);
 		return;
 	}
 	rc = call_begin(a, u, max_tokens);
@@ -197,27 +225,36 @@ static void ask_begin(struct ask *a, struct upstream *u)
 		ask_end(a, rc);
 }
 
+/* One look at a waiting job: true if it was begun or ended. */
+static bool look_at(struct ask *a, int64_t now_ms)
+{
+	struct infer *w = a->infer;
+	struct upstream *u = upstreams_pick(&w->upstreams, a->tried | a->dear, now_ms);
+	struct err *err = &a->job->err;
+
+	if (u) {
+		ask_begin(a, u);
+	} else if (a->tried && !upstreams_any(&w->upstreams, a->tried | a->dear)) {
+		/* What was left to try opened meanwhile. */
+		ask_end(a, err_set(err, RC_LATER, "model_unavailable", "no upstream is left to try"));
+	} else if (now_ms - a->queued_ms > WAIT_MS_MAX) {
+		/* Back to the stage, which may have to hand it to another worker. */
+		a->job->untried = !a->tried && a->busy_count == 0;
+		ask_end(a, err_set(err, RC_LATER, "model_busy", "no room at any upstream that may be asked"));
+	} else {
+		return false;
+	}
+	return true;
+}
+
 /* One step of the queue; false when nothing can be done now. */
 static bool pump_once(struct infer *w, int64_t now_ms)
 {
 	for (int lane = 0; lane < LANE_COUNT; lane++)
 		for (struct ask *a = w->waiting[lane].first; a; a = a->next) {
-			struct upstream *u = upstreams_pick(&w->upstreams, a->tried, now_ms);
-
-			if (u) {
-				ask_begin(a, u);
+			if (look_at(a, now_ms))
 				return true;
-			}
-			if (!upstreams_any(&w->upstreams, a->tried)) {
-				/* What was left to try opened meanwhile. */
-				ask_end(a, err_set(&a->job->err, RC_LATER, "model_unavailable", "no upstream is left to try"));
-				return true;
-			}
-			if (now_ms - a->queued_ms > WAIT_MS_MAX) {
-				ask_end(a, err_set(&a->job->err, RC_LATER, "model_busy", "no room at any upstream"));
-				return true;
-			}
-			if (a->tried == 0)
+			if ((a->tried | a->dear) == 0)
 				break; /* no room for this one: none for those behind it, but such as have fewer left to try */
 		}
 	return false;
@@ -303,6 +340,7 @@ void infer_open(struct infer *w, struct stage *s, struct loop *l, struct http *h
 	w->loop = l;
 	w->http = http;
 	w->metrics = m;
+	report_open(w);
 	w->pump_timer = timer_new(l, pump, w);
 	health_open(w);
 }

@@ -41,26 +41,34 @@ enum rc budget_left(const struct message *m, const struct request *r, struct all
 	return RC_OK;
 }
 
-enum rc budget_max_tokens(const struct allowance *left, int64_t input_tokens, int64_t wanted, struct price price, int64_t spent_micro_usd,
+static int64_t rest(int64_t ceiling, int64_t spent)
+{
+	return ceiling == INT64_MAX ? INT64_MAX : ceiling - spent;
+}
+
+/* Output tokens that this money pays for. */
+static int64_t paid_tokens(int64_t money, int64_t output_price)
+{
+	if (money < 0 || (money == 0 && output_price > 0))
+		return 0;
+	return output_price == 0 || money >= INT64_MAX / 1000000 ? INT64_MAX : money * 1000000 / output_price;
+}
+
+enum rc budget_max_tokens(const struct allowance *left, const struct spent *spent, int64_t input_tokens, int64_t wanted, struct price price,
                           int64_t *max_tokens, struct err *err)
 {
-	int64_t n = wanted < left->output_tokens ? wanted : left->output_tokens;
+	int64_t output_left = rest(left->output_tokens, spent->output_tokens), money = rest(left->cost_micro_usd, spent->cost_micro_usd);
 	int64_t least = wanted < BUDGET_TOKENS_LEAST ? wanted : BUDGET_TOKENS_LEAST;
+	int64_t n = wanted < output_left ? wanted : output_left;
+	int64_t paid = money == INT64_MAX ? INT64_MAX : paid_tokens(money - budget_cost(price, input_tokens, 0), price.output);
 
-	if (input_tokens > left->input_tokens)
+	if (input_tokens > rest(left->input_tokens, spent->input_tokens))
 		return err_set(err, RC_NEVER, "budget_exceeded", "a prompt of up to %lld tokens where %lld are left", (long long)input_tokens,
-		               (long long)left->input_tokens);
-	if (left->cost_micro_usd != INT64_MAX && price.output > 0) {
-		int64_t money = left->cost_micro_usd - spent_micro_usd - budget_cost(price, input_tokens, 0);
-		int64_t paid = money <= 0 ? 0 : money >= INT64_MAX / 1000000 ? INT64_MAX : money * 1000000 / price.output;
-
-		if (paid < n)
-			n = paid;
-	} else if (left->cost_micro_usd != INT64_MAX && budget_cost(price, input_tokens, 0) > left->cost_micro_usd - spent_micro_usd) {
-		n = 0;
-	}
+		               (long long)rest(left->input_tokens, spent->input_tokens));
+	if (paid < n)
+		n = paid;
 	if (n < least)
-		return err_set(err, RC_NEVER, "budget_exceeded", "what is left pays for %lld tokens", (long long)n);
+		return err_set(err, RC_NEVER, "budget_exceeded", "what is left pays for %lld tokens", (long long)(n > 0 ? n : 0));
 	*max_tokens = n;
 	return RC_OK;
 }

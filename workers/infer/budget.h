@@ -18,9 +18,10 @@ struct allowance { int64_t input_tokens, output_tokens, cost_micro_usd; }; /* le
 /* The signed budget less what INFER's lines of earlier attempts say. */
 MUSTCHECK enum rc budget_left(const struct message *m, const struct request *r, struct allowance *out, struct err *err);
 
-/* How many tokens the answer may have: `wanted`, or less if that is all the allowance pays for.  spent_micro_usd: failed calls of this
- * attempt.  RC_NEVER "budget_exceeded". */
-MUSTCHECK enum rc budget_max_tokens(const struct allowance *left, int64_t input_tokens, int64_t wanted, struct price price,
-                                    int64_t spent_micro_usd, int64_t *max_tokens, struct err *err);
+/* What calls of this attempt that failed have used up. */
+struct spent { int64_t input_tokens, output_tokens, cost_micro_usd; };
+/* How many tokens the answer may have: `wanted`, or less if that is all that the allowance pays for.  RC_NEVER "budget_exceeded". */
+MUSTCHECK enum rc budget_max_tokens(const struct allowance *left, const struct spent *spent, int64_t input_tokens, int64_t wanted,
+                                    struct price price, int64_t *max_tokens, struct err *err);
 
 #endif

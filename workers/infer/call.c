@@ -68,8 +68,10 @@ enum rc call_begin(struct ask *a, struct upstream *u, int64_t max_tokens)
 	};
 	enum rc rc;
 
-	if (left_ms <= 0)
+	if (left_ms <= 0) {
+		a->job->untried = true;
 		return err_set(&a->job->err, RC_LATER, "deadline", "no time is left");
+	}
 	if (write_body(a, u, max_tokens, &body) != RC_OK)
 		return err_set(&a->job->err, RC_NEVER, "input_schema", "the prompt passes %d bytes", PROMPT_BYTES);
 	r.body = buf_slice(&body);
@@ -115,12 +117,15 @@ static struct judged judge_status(const struct ask *a, const struct http_answer 
 	return (struct judged){ CALL_REFUSED, RC_NEVER, "rejected", "the model server refuses this request" };
 }
 
-static struct judged judge_transport(enum rc rc, const char *code)
+/* late: the job's own time was over, which says nothing about the server. */
+static struct judged judge_transport(enum rc rc, const char *code, bool late)
 {
 	if (strcmp(code, "answer_too_large") == 0 || strcmp(code, "http_too_large") == 0)
 		return (struct judged){ CALL_OK, RC_NEVER, "answer_too_large", NULL };
 	if (strcmp(code, "bad_reply") == 0 || strcmp(code, "upstream_error") == 0)
 		return (struct judged){ CALL_FAILED, RC_LATER, code, NULL };
+	if (late && strcmp(code, "http_timeout") == 0)
+		return (struct judged){ CALL_STOPPED, RC_LATER, "deadline", NULL };
 	if (strcmp(code, "http_timeout") == 0 || strcmp(code, "http_stall") == 0)
 		return (struct judged){ CALL_FAILED, RC_LATER, "timeout", NULL };
 	if (strcmp(code, "http_cut") == 0)
@@ -131,25 +136,29 @@ static struct judged judge_transport(enum rc rc, const char *code)
 }
 
 /* What a call used up: what the server says, else a guess upwards; nothing if it never began to answer. */
-static void used_tokens(const struct ask *a, int64_t *input, int64_t *output)
+static struct used used_tokens(const struct ask *a)
 {
-	*input = *output = 0;
+	const struct reply *r = &a->reply;
+
 	if (!a->has_piece)
-		return;
-	*input = a->reply.input_tokens >= 0 ? a->reply.input_tokens : a->prompt.input_tokens;
-	*output = a->reply.output_tokens >= 0 ? a->reply.output_tokens : prompt_tokens(a->reply.text.len);
+		return (struct used){ 0, 0, false };
+	return (struct used){
+		.input_tokens = r->input_tokens >= 0 ? r->input_tokens : a->prompt.input_tokens,
+		.output_tokens = r->output_tokens >= 0 ? r->output_tokens : prompt_tokens(r->text.len),
+		.estimated = r->input_tokens < 0 || r->output_tokens < 0,
+	};
 }
 
 static void note_end(struct ask *a, enum call_end end, int status, const char *code, int64_t retry_after_ms)
 {
-	int64_t input, output, now_ms = clock_mono_ms();
-	char why[96];
+	int64_t now_ms = clock_mono_ms();
+	char why[96] = "";
 
 	a->call = NULL;
-	used_tokens(a, &input, &output);
-	(void)snprintf(why, sizeof(why), "%s: %s%s%.0d", a->upstream->name, code, status ? " " : "", status); /* cut is fine */
+	if (end == CALL_FAILED || end == CALL_OURS)
+		(void)snprintf(why, sizeof(why), "%s: %s%s%.0d", a->upstream->name, code, status ? " " : "", status); /* cut is fine */
 	upstream_end(a->upstream, end, why, a->begun_ms, now_ms, a->first_token_ms, retry_after_ms);
-	report_call(a, status, code, now_ms - a->begun_ms, input, output);
+	report_call(a, status, code, now_ms - a->begun_ms, used_tokens(a));
 }
 
 static enum rc finish(struct ask *a, enum rc rc, const struct err *why)
@@ -178,7 +187,7 @@ static void call_done(void *arg, enum rc rc, const struct http_answer *answer, c
 	if (answer->status == 200 || rc != RC_OK) {
 		rc = finish(a, rc, err);
 		if (rc != RC_OK)
-			j = judge_transport(rc, a->job->err.code);
+			j = judge_transport(rc, a->job->err.code, job_left_ms(a->job) <= 0);
 	} else {
 		j = judge_status(a, answer);
 	}

@@ -70,6 +70,8 @@ void health_probe(struct infer *w, struct upstream *u)
 		upstream_probed(u, false, false, err.text, loop_now_ms(w->loop)); /* next one by its time */
 }
 
+static void plan_probe(struct infer *w);
+
 static void probe_rang(void *arg)
 {
 	struct infer *w = arg;
@@ -81,6 +83,7 @@ static void probe_rang(void *arg)
 			health_probe(w, u);
 	}
 	health_settle(w);
+	plan_probe(w);
 }
 
 static void plan_probe(struct infer *w)
@@ -125,32 +128,42 @@ static bool any_ready(const struct infer *w)
 	return false;
 }
 
+static void pause_pool(struct infer *w, const char *why)
+{
+	if (!w->paused)
+		stage_alert(w->stage, "model_unavailable", why);
+	w->paused = true;
+	stage_pause(w->stage, why); /* the reason may be another than before */
+	for (int lane = 0; lane < LANE_COUNT; lane++)
+		while (w->waiting[lane].first) {
+			struct ask *a = w->waiting[lane].first;
+
+			(void)err_set(&a->job->err, RC_LATER, "model_unavailable", "%s", why);
+			ask_end(a, RC_LATER);
+		}
+}
+
 void health_settle(struct infer *w)
 {
 	bool any = upstreams_any(&w->upstreams, 0);
-	char why[sizeof(w->why)];
+	unsigned changes = 1;
+	char why[256];
 
+	for (size_t i = 0; i < w->upstreams.count; i++)
+		changes += w->upstreams.all[i].changes;
+	if (changes == w->settled)
+		return; /* as after nearly every call */
+	w->settled = changes;
 	tell_why(w, why, sizeof(why));
 	service_ready(stage_service(w->stage), "model", any_ready(w), why);
-	if (!any && !w->paused) {
-		w->paused = true;
-		stage_alert(w->stage, "model_unavailable", why);
-		stage_pause(w->stage, why);
-		for (int lane = 0; lane < LANE_COUNT; lane++)
-			while (w->waiting[lane].first) {
-				struct ask *a = w->waiting[lane].first;
-
-				(void)err_set(&a->job->err, RC_LATER, "model_unavailable", "%s", why);
-				ask_end(a, RC_LATER);
-			}
-	} else if (any && w->paused) {
+	if (!any) {
+		pause_pool(w, why);
+	} else if (w->paused) {
 		w->paused = false;
 		stage_resume(w->stage);
-	} else if (!any && strcmp(why, w->why) != 0) {
-		stage_pause(w->stage, why); /* the reason is another by now */
 	}
-	(void)snprintf(w->why, sizeof(w->why), "%s", why); /* of the same size */
-	report_upstreams(w);
+	for (size_t i = 0; i < w->upstreams.count; i++)
+		report_upstream(w, &w->upstreams.all[i]);
 	plan_probe(w);
 }
 

@@ -9,7 +9,7 @@
 #include "prompt.h"
 #include "reply.h"
 
-enum { CALL_CODE_BYTES = 32, HISTORY_MAX = 256, BUSY_MAX = 8 };
+enum { CALL_CODE_BYTES = 32, HISTORY_MAX = 1024, BUSY_MAX = 8 };
 
 /* One call as it will stand in the answer's line. */
 struct called {
@@ -17,6 +17,7 @@ struct called {
 	int status;
 	char code[CALL_CODE_BYTES];
 	int64_t ms, input_tokens, output_tokens, cost_micro_usd;
+	bool estimated;
 };
 struct called_list {
 	size_t count;
@@ -40,7 +41,9 @@ struct ask {
 	struct prompt prompt;
 	struct allowance left;
 	unsigned tried;           /* upstreams that failed in this try */
+	unsigned dear;            /* upstreams that cost more than is left */
 	int busy_count;           /* 429s in this try */
+	int64_t busy_ms;          /* when the first of them began */
 	struct called_list calls;
 	/* the call under way, or the last one */
 	struct upstream *upstream;
@@ -51,6 +54,11 @@ struct ask {
 	struct sha256 prompt_sha256;
 };
 struct ask_list { struct ask *first, **last; };
+
+/* Looked up once: registering walks a list. */
+struct upstream_metrics {
+	struct metric *breaker, *limit, *in_flight, *calls_ok, *input_tokens, *output_tokens, *cost, *first_token;
+};
 
 struct probe { struct infer *infer; struct upstream *upstream; struct http_call *call; };
 
@@ -66,9 +74,9 @@ struct infer {
 	struct timer *pump_timer, *probe_timer;
 	struct probe probes[UPSTREAMS_MAX];
 	bool paused;
-	char why[256];            /* what was last told about upstreams that are down */
+	unsigned settled;         /* sum of the upstreams' changes when it was last told how things are; 0: never */
+	struct upstream_metrics upstream_metrics[UPSTREAMS_MAX];
 	struct history history[HISTORY_MAX];
-	size_t history_next;
 };
 
 /* ask.c */
@@ -87,10 +95,12 @@ void health_close(struct infer *w);
 void health_probe(struct infer *w, struct upstream *u);
 void health_settle(struct infer *w);           /* pause or resume, by what is up; plan the next probe */
 /* report.c */
-void report_call(struct ask *a, int status, const char *code, int64_t ms, int64_t input_tokens, int64_t output_tokens);
+void report_open(struct infer *w);
+struct used { int64_t input_tokens, output_tokens; bool estimated; };
+void report_call(struct ask *a, int status, const char *code, int64_t ms, struct used used);
 void report_first_token(struct ask *a);
-void report_upstreams(struct infer *w);
-void history_keep(struct ask *a);
+void report_upstream(struct infer *w, const struct upstream *u);
+void history_keep(const struct ask *a);
 void history_take(struct ask *a);
 
 #endif

@@ -13,6 +13,8 @@
 static const struct price PRICE = { .input = 150000, .output = 600000 }; /* 0.15 and 0.60 USD a million */
 static const struct allowance FREE = { INT64_MAX, INT64_MAX, INT64_MAX };
 
+static const struct spent NOTHING = { 0, 0, 0 };
+
 static void cost_is_in_micro_usd_and_rounded_up(void **state)
 {
 	(void)state;
@@ -29,7 +31,7 @@ static void without_a_ceiling_all_that_was_asked_for_is_allowed(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(budget_max_tokens(&FREE, 1000000, 4000, PRICE, 0, &n, &err), RC_OK);
+	assert_int_equal(budget_max_tokens(&FREE, &NOTHING, 1000000, 4000, PRICE, &n, &err), RC_OK);
 	assert_int_equal(n, 4000);
 }
 
@@ -41,13 +43,13 @@ static void ceilings_make_the_answer_shorter(void **state)
 
 	(void)state;
 	left.output_tokens = 300;
-	assert_int_equal(budget_max_tokens(&left, 100, 4000, PRICE, 0, &n, &err), RC_OK);
+	assert_int_equal(budget_max_tokens(&left, &NOTHING, 100, 4000, PRICE, &n, &err), RC_OK);
 	assert_int_equal(n, 300);
 	left = FREE;
 	left.cost_micro_usd = 15 + 60; /* 100 tokens in: 15; 100 tokens out: 60 */
-	assert_int_equal(budget_max_tokens(&left, 100, 4000, PRICE, 0, &n, &err), RC_OK);
+	assert_int_equal(budget_max_tokens(&left, &NOTHING, 100, 4000, PRICE, &n, &err), RC_OK);
 	assert_int_equal(n, 100);
-	assert_int_equal(budget_max_tokens(&left, 100, 4000, PRICE, 30, &n, &err), RC_OK);
+	assert_int_equal(budget_max_tokens(&left, &(struct spent){ .cost_micro_usd = 30 }, 100, 4000, PRICE, &n, &err), RC_OK);
 	assert_int_equal(n, 50);
 	/* and what it then costs at most is not above the ceiling */
 	assert_true(30 + budget_cost(PRICE, 100, n) <= left.cost_micro_usd);
@@ -61,17 +63,17 @@ static void exhausted_budget_is_never(void **state)
 
 	(void)state;
 	left.input_tokens = 99;
-	assert_int_equal(budget_max_tokens(&left, 100, 4000, PRICE, 0, &n, &err), RC_NEVER);
+	assert_int_equal(budget_max_tokens(&left, &NOTHING, 100, 4000, PRICE, &n, &err), RC_NEVER);
 	assert_string_equal(err.code, "budget_exceeded");
 	left = FREE;
 	left.output_tokens = 0;
-	assert_int_equal(budget_max_tokens(&left, 100, 4000, PRICE, 0, &n, &err), RC_NEVER);
+	assert_int_equal(budget_max_tokens(&left, &NOTHING, 100, 4000, PRICE, &n, &err), RC_NEVER);
 	left = FREE;
 	left.cost_micro_usd = 15;
-	assert_int_equal(budget_max_tokens(&left, 100, 4000, PRICE, 0, &n, &err), RC_NEVER);
-	assert_int_equal(budget_max_tokens(&left, 100, 4000, PRICE, 20, &n, &err), RC_NEVER);
+	assert_int_equal(budget_max_tokens(&left, &NOTHING, 100, 4000, PRICE, &n, &err), RC_NEVER);
+	assert_int_equal(budget_max_tokens(&left, &(struct spent){ .cost_micro_usd = 20 }, 100, 4000, PRICE, &n, &err), RC_NEVER);
 	/* only the prompt costs something */
-	assert_int_equal(budget_max_tokens(&left, 200, 4000, (struct price){ 150000, 0 }, 0, &n, &err), RC_NEVER);
+	assert_int_equal(budget_max_tokens(&left, &NOTHING, 200, 4000, (struct price){ 150000, 0 }, &n, &err), RC_NEVER);
 	assert_int_equal(n, 7);
 }
 
@@ -83,9 +85,23 @@ static void few_tokens_are_fine_if_few_were_asked_for(void **state)
 
 	(void)state;
 	left.output_tokens = 5;
-	assert_int_equal(budget_max_tokens(&left, 1, 5, PRICE, 0, &n, &err), RC_OK);
+	assert_int_equal(budget_max_tokens(&left, &NOTHING, 1, 5, PRICE, &n, &err), RC_OK);
 	assert_int_equal(n, 5);
-	assert_int_equal(budget_max_tokens(&left, 1, 50, PRICE, 0, &n, &err), RC_NEVER);
+	assert_int_equal(budget_max_tokens(&left, &NOTHING, 1, 50, PRICE, &n, &err), RC_NEVER);
+}
+
+static void failed_calls_of_this_attempt_have_used_their_part(void **state)
+{
+	const struct allowance left = { .input_tokens = 250, .output_tokens = 300, .cost_micro_usd = INT64_MAX };
+	const struct spent once = { .input_tokens = 100, .output_tokens = 120 }, twice = { .input_tokens = 200, .output_tokens = 240 };
+	int64_t n = 0;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(budget_max_tokens(&left, &once, 100, 4000, PRICE, &n, &err), RC_OK);
+	assert_int_equal(n, 180);
+	assert_int_equal(budget_max_tokens(&left, &twice, 100, 4000, PRICE, &n, &err), RC_NEVER);
+	assert_string_equal(err.code, "budget_exceeded");
 }
 
 static void earlier_attempts_have_used_their_part(void **state)
@@ -117,6 +133,7 @@ int main(void)
 		cmocka_unit_test(ceilings_make_the_answer_shorter),
 		cmocka_unit_test(exhausted_budget_is_never),
 		cmocka_unit_test(few_tokens_are_fine_if_few_were_asked_for),
+		cmocka_unit_test(failed_calls_of_this_attempt_have_used_their_part),
 		cmocka_unit_test(earlier_attempts_have_used_their_part),
 	};
 
