@@ -43,7 +43,7 @@ static bool read_with_unit(struct slice text, const struct unit *units, size_t c
 	return false;
 }
 
-static bool read_duration(struct slice text, int64_t *out)
+bool conf_duration(struct slice text, int64_t *out)
 {
 	static const struct unit units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
 
@@ -106,7 +106,7 @@ static enum rc set(struct setting *s, struct slice text, enum conf_source from, 
 	} else if (row->type == CONF_BOOL) {
 		good = read_bool(text, &number);
 	} else if (row->type == CONF_MS) {
-		good = read_duration(text, &number) && in_bounds(row, (double)number);
+		good = conf_duration(text, &number) && in_bounds(row, (double)number);
 	} else if (row->type == CONF_BYTES) {
 		good = read_size(text, &number) && in_bounds(row, (double)number);
 	}

@@ -50,6 +50,9 @@ bool conf_bool(const struct conf *c, const char *name);
 /* The i-th pair under a CONF_ANY_BELOW row ("kafka.*"), key without the prefix; false behind the last. */
 bool conf_below(const struct conf *c, const char *name, size_t i, const char **key, const char **value);
 
+/* "250ms", "90s", "10m", "24h", "7d" as a file has them -> ms; false: anything else.  For command lines. */
+bool conf_duration(struct slice text, int64_t *out);
+
 /* --settings: name, type, default, value in force, where from, meaning.  json: an array of objects. */
 MUSTCHECK enum rc conf_manual(const struct conf *c, bool json, struct buf *out);
 /* The example file: every row commented out with its default and meaning.  Needs no conf_open(). */

@@ -22,6 +22,7 @@ struct going {
 	int in_flight, in_flight_max;
 	int64_t begun_ms;
 	struct err err;           /* set: stop */
+	int exit_code;            /* then */
 };
 struct call {
 	struct going *going;
@@ -60,22 +61,26 @@ static void later(struct batch_item *i, int64_t retry_after_ms)
 	i->tries++;
 }
 
-static bool worth_retrying(int status)
-{
-	return status == 0 || status == 408 || status == 409 || status == 429 || status >= 500;
-}
-
 static void stop_if(struct going *g, enum rc rc)
 {
 	if (rc != RC_OK)
 		loop_stop(client_loop(g->client));
 }
 
+/* The gateway is away, overloaded or does not know our key: that says nothing about this line.  It stays open, and so do all others: the same
+ * command goes on with them. */
 static void give_up(struct going *g, struct batch_item *i, struct reply *r, const struct err *err)
 {
 	struct slice code = doc_get_text(doc_get(r->doc, "error"), "code");
+	char word[64];
 
-	stop_if(g, batch_finish(&g->batch, i, r->status, NULL, code.len > 0 ? code.ptr : r->status ? "rejected" : "no_answer", client_why(r, err), &g->err));
+	if (client_worth_retrying(r->status) || r->status == 401 || r->status == 403) {
+		g->exit_code = client_explain(g->cli->url, r, err, &g->err);
+		stop_if(g, RC_NEVER);
+		return;
+	}
+	(void)snprintf(word, sizeof(word), "%.*s", (int)(code.len > 0 ? code.len : 8), code.len > 0 ? code.ptr : "rejected"); /* a cut code is a hint still */
+	stop_if(g, batch_finish(&g->batch, i, r->status, NULL, word, client_why(r, err), &g->err));
 }
 
 static void submitted(void *arg, struct reply *r, const struct err *err)
@@ -89,7 +94,7 @@ static void submitted(void *arg, struct reply *r, const struct err *err)
 	g->in_flight--;
 	if (r->status >= 200 && r->status < 300 && id.len > 0) {
 		stop_if(g, batch_accepted(&g->batch, i, id, &g->err));
-	} else if (worth_retrying(r->status) && i->tries < TRIES) {
+	} else if (client_worth_retrying(r->status) && i->tries < TRIES && !g->err.code[0]) {
 		i->state = BATCH_NEW;
 		later(i, r->retry_after_ms);
 	} else {
@@ -117,7 +122,7 @@ static void polled(void *arg, struct reply *r, const struct err *err)
 		i->not_before_ms = 0;
 		if (is_final(doc_get_text(r->doc, "status")))
 			stop_if(g, batch_finish(&g->batch, i, 200, r->doc, NULL, SLICE_EMPTY, &g->err));
-	} else if (worth_retrying(r->status) && i->tries < TRIES) {
+	} else if (client_worth_retrying(r->status) && i->tries < TRIES && !g->err.code[0]) {
 		later(i, r->retry_after_ms);
 	} else {
 		give_up(g, i, r, err);
@@ -234,9 +239,7 @@ static int report(const struct going *g)
 		printf("{\"lines\":%zu,\"completed\":%zu,\"not_completed\":%zu}\n", all, g->batch.completed, g->batch.other);
 	else if (!g->cli->progress)
 		printf("%zu lines: %zu completed, %zu not\n", all, g->batch.completed, g->batch.other);
-	if (g->batch.other == 0)
-		return CLI_OK;
-	return g->batch.completed > 0 ? CLI_SOME : CLI_NONE;
+	return cli_tally(g->batch.completed, g->batch.other, CLI_NONE);
 }
 
 static int run(const struct cli *c, const char *in, const char *out, int samples, int in_flight)
@@ -244,15 +247,17 @@ static int run(const struct cli *c, const char *in, const char *out, int samples
 	struct going *g = mem_new(sizeof(*g));
 	int exit_code;
 
-	*g = (struct going){ .cli = c, .in_flight_max = in_flight, .begun_ms = clock_mono_ms() };
+	*g = (struct going){ .cli = c, .in_flight_max = in_flight, .begun_ms = clock_mono_ms(), .exit_code = CLI_NONE };
 	if (batch_open(in, out, samples, &g->batch, &g->err) != RC_OK || client_open(c, in_flight, &g->client, &g->err) != RC_OK) {
-		exit_code = cli_fail(c, CLI_FAILED, "%s", g->err.text);
+		exit_code = cli_fail(c, CLI_NONE, "%s", g->err.text);
 	} else {
 		g->timer = timer_new(client_loop(g->client), go_on, g);
 		timer_set(g->timer, 0);
 		loop_run(client_loop(g->client));
 		timer_free(g->timer);
-		exit_code = g->err.code[0] ? cli_fail(c, CLI_FAILED, "%s", g->err.text) : report(g);
+		if (g->err.code[0])
+			show(g, true);
+		exit_code = g->err.code[0] ? cli_fail(c, g->exit_code, "%s", g->err.text) : report(g);
 	}
 	client_close(g->client);
 	batch_close(&g->batch);
@@ -260,27 +265,11 @@ static int run(const struct cli *c, const char *in, const char *out, int samples
 	return exit_code;
 }
 
-int cmd_batch(struct cli *c, int argc, char **argv)
+int cmd_batch(struct cli *c)
 {
-	const char *in = NULL, *out = NULL;
-	int64_t samples = 1, in_flight = IN_FLIGHT;
-	enum rc rc = RC_OK;
+	const char *out = args_text(&c->args, "o");
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-o") == 0 && i + 1 < argc)
-			out = argv[++i];
-		else if (strcmp(argv[i], "--samples") == 0 && i + 1 < argc)
-			rc = slice_int(slice_text(argv[++i]), 1, 1000, &samples);
-		else if (strcmp(argv[i], "--in-flight") == 0 && i + 1 < argc)
-			rc = slice_int(slice_text(argv[++i]), 1, 1024, &in_flight);
-		else if (!in && (argv[i][0] != '-' || !argv[i][1]))
-			in = argv[i];
-		else
-			return cli_fail(c, CLI_USE, "%s is not understood", argv[i]);
-		if (rc != RC_OK)
-			return cli_fail(c, CLI_USE, "%s: not a number in range", argv[i]);
-	}
-	if (!in || !out)
-		return cli_fail(c, CLI_USE, "an input file and -o OUT are needed");
-	return run(c, in, out, (int)samples, (int)in_flight);
+	if (!out)
+		return cli_fail(c, CLI_USE, "-o OUT.jsonl is missing");
+	return run(c, c->args.rest[0], out, (int)args_int(&c->args, "samples", 1), (int)args_int(&c->args, "in-flight", IN_FLIGHT));
 }

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +14,7 @@
 
 #include "producers/cli/cli.h"
 
-enum { MASTER_BYTES = 32, MASTER_MAX_BYTES = 4096, FILE_MAX_BYTES = 256 * 1024, PATH_BYTES = 4096, EPOCH_MAX = 1000000 };
+enum { MASTER_BYTES = 32, MASTER_MAX_BYTES = 4096, FILE_MAX_BYTES = 256 * 1024, PATH_BYTES = 4096 };
 
 /* path: "DIR/name", then ".new" for what is being written. */
 static enum rc write_secret(const char *path, struct slice bytes, struct err *err)
@@ -105,7 +104,7 @@ static int make_all(const struct cli *c, const char *dir, const char *master_pat
 	enum rc rc;
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return cli_fail(c, CLI_FAILED, "%s: %s", dir, strerror(errno));
+		return cli_fail(c, CLI_NONE, "%s: %s", dir, strerror(errno));
 	(void)snprintf(id_path, sizeof(id_path), "%s/gateway-id.key", dir); /* dir's length is checked */
 	rc = make_secret(master_path, &made_master, &err);
 	if (rc == RC_OK)
@@ -117,7 +116,7 @@ static int make_all(const struct cli *c, const char *dir, const char *master_pat
 	if (master.data)
 		mem_wipe(master.data, master.len);
 	if (rc != RC_OK)
-		return cli_fail(c, CLI_FAILED, "%s", err.text);
+		return cli_fail(c, CLI_NONE, "%s", err.text);
 	if (c->json)
 		printf("{\"programs\":%d,\"epoch\":%lld,\"new_master\":%s,\"new_id_key\":%s}\n", PROGRAM_COUNT, (long long)epoch,
 		       made_master ? "true" : "false", made_id ? "true" : "false");
@@ -126,31 +125,16 @@ static int make_all(const struct cli *c, const char *dir, const char *master_pat
 	return CLI_OK;
 }
 
-int cmd_signing_keys(struct cli *c, int argc, char **argv)
+int cmd_signing_keys(struct cli *c)
 {
-	static const struct option options[] = { { "master", required_argument, NULL, 'm' },
-		                                 { "epoch", required_argument, NULL, 'e' },
-		                                 { NULL, 0, NULL, 0 } };
+	const char *dir = c->args.rest[0], *master = args_text(&c->args, "master");
 	char usual[PATH_BYTES];
-	const char *master = NULL;
-	int64_t epoch = 1;
-	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'm')
-			master = optarg;
-		if (option == 'e' && slice_int(slice_text(optarg), 1, EPOCH_MAX, &epoch) != RC_OK)
-			return cli_fail(c, CLI_USE, "--epoch: 1 to %d expected", EPOCH_MAX);
-		if (option == '?')
-			return cli_fail(c, CLI_USE, "unknown option");
-	}
-	if (optind + 1 != argc)
-		return cli_fail(c, CLI_USE, "one folder expected");
-	if (strlen(argv[optind]) > PATH_BYTES - 64)
+	if (strlen(dir) > PATH_BYTES - 64)
 		return cli_fail(c, CLI_USE, "the folder's path is too long");
 	if (!master) {
-		(void)snprintf(usual, sizeof(usual), "%s/master.key", argv[optind]); /* fits: checked above */
+		(void)snprintf(usual, sizeof(usual), "%s/master.key", dir); /* fits: checked above */
 		master = usual;
 	}
-	return make_all(c, argv[optind], master, epoch);
+	return make_all(c, dir, master, args_int(&c->args, "epoch", 1));
 }

@@ -1,19 +1,21 @@
 /* airlock topics: the flow table's topics, made in Kafka or listed. */
-#include <getopt.h>
-
 #include "model/flow.h"
 
 #include "io/kafka.h"
 
 #include "producers/cli/cli.h"
+#include "producers/cli/table.h"
 
-enum { TIMEOUT_MS = 30000, PARTITIONS_MAX = 1000, REPLICAS_MAX = 9 };
+enum { TIMEOUT_MS = 30000 };
 
 static int list(const struct cli *c)
 {
-	struct doc *all = doc_new_array();
-	int exit_code = CLI_OK;
+	AUTO_TABLE struct table table = { 0 };
+	AUTO_DOC struct doc *all = doc_new_array();
 
+	table_column(&table, "TOPIC", false);
+	table_column(&table, "PARTITIONS", true);
+	table_column(&table, "HOLDS", false);
 	for (int t = 0; t < TOPIC_COUNT; t++) {
 		const struct topic_spec *s = topic_spec((enum topic)t);
 
@@ -26,14 +28,15 @@ static int list(const struct cli *c)
 			doc_set_int(row, "retention_ms", s->retention_ms);
 			doc_set_text(row, "holds", slice_text(s->holds));
 			doc_add(all, row);
-			if (!c->json)
-				printf("%-26s %4d  %s\n", topic_name((enum topic)t, (enum lane)l), s->partitions, s->holds);
+			table_add(&table, TERM_PLAIN, slice_text(topic_name((enum topic)t, (enum lane)l)));
+			table_addf(&table, "%d", s->partitions);
+			table_add(&table, TERM_PLAIN, slice_text(s->holds));
 		}
 	}
 	if (c->json)
-		exit_code = cli_print_doc(c, all, CLI_OK);
-	doc_free(all);
-	return exit_code;
+		return cli_print_doc(c, all, CLI_OK);
+	table_print(&table, &c->out);
+	return CLI_OK;
 }
 
 static size_t fill(struct kafka_new_topic *out, int partitions, int replicas)
@@ -71,7 +74,7 @@ static int create(const struct cli *c, int partitions, int replicas)
 	       conf_below(c->conf, "kafka.*", conf.more_count, &more[conf.more_count].name, &more[conf.more_count].value))
 		conf.more_count++;
 	if (kafka_create_topics(&conf, topics, count, TIMEOUT_MS, &created, &brokers, &err) != RC_OK)
-		return cli_fail(c, CLI_FAILED, "%s: %s", conf.brokers, err.text);
+		return cli_fail(c, CLI_AWAY, "%s: %s", conf.brokers, err.text);
 	if (c->json)
 		printf("{\"topics\":%zu,\"created\":%zu,\"brokers\":%d}\n", count, created, brokers);
 	else
@@ -81,25 +84,9 @@ static int create(const struct cli *c, int partitions, int replicas)
 	return CLI_OK;
 }
 
-int cmd_topics(struct cli *c, int argc, char **argv)
+int cmd_topics(struct cli *c)
 {
-	static const struct option options[] = { { "partitions", required_argument, NULL, 'p' },
-		                                 { "replicas", required_argument, NULL, 'r' },
-		                                 { NULL, 0, NULL, 0 } };
-	int64_t partitions = 0, replicas = 0;
-	int option;
-
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'p' && slice_int(slice_text(optarg), 1, PARTITIONS_MAX, &partitions) != RC_OK)
-			return cli_fail(c, CLI_USE, "--partitions: 1 to %d expected", PARTITIONS_MAX);
-		if (option == 'r' && slice_int(slice_text(optarg), 1, REPLICAS_MAX, &replicas) != RC_OK)
-			return cli_fail(c, CLI_USE, "--replicas: 1 to %d expected", REPLICAS_MAX);
-		if (option == '?')
-			return cli_fail(c, CLI_USE, "unknown option");
-	}
-	if (optind + 1 == argc && strcmp(argv[optind], "list") == 0)
+	if (strcmp(c->args.rest[0], "list") == 0)
 		return list(c);
-	if (optind + 1 == argc && strcmp(argv[optind], "create") == 0)
-		return create(c, (int)partitions, (int)replicas);
-	return cli_fail(c, CLI_USE, "create or list expected");
+	return create(c, (int)args_int(&c->args, "partitions", 0), (int)args_int(&c->args, "replicas", 0));
 }
