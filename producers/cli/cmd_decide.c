@@ -47,7 +47,7 @@ static int print_one(const struct cli *c, const char *id)
 int cmd_held(struct cli *c)
 {
 	static const struct listing_column columns[] = {
-		{ "ID", "id", AS_TEXT },           { "GATE", "gate", AS_TEXT },          { "HELD", "held_at", AS_TIME },
+		{ "ID", "id", AS_ID },           { "GATE", "gate", AS_TEXT },          { "HELD", "held_at", AS_TIME },
 		{ "EXPIRES", "expires_at", AS_TIME }, { "REASON", "reason", AS_TEXT }, { "TEXT", "text", AS_TEXT },
 	};
 	static const struct listing listing = { "Nothing waits for a person.", columns, COUNT_OF(columns) };

@@ -12,7 +12,7 @@ static int show(const struct cli *c, struct buf *path, enum rc rc, const struct 
 int cmd_list(struct cli *c)
 {
 	static const struct listing_column columns[] = {
-		{ "ID", "id", AS_TEXT },          { "STATUS", "status", AS_WORD },        { "CREATED", "created_at", AS_TIME }, { "LANE", "lane", AS_TEXT },
+		{ "ID", "id", AS_ID },          { "STATUS", "status", AS_WORD },        { "CREATED", "created_at", AS_TIME }, { "LANE", "lane", AS_TEXT },
 		{ "RUN", "run_verdict", AS_WORD }, { "TESTS", "tests_passed", AS_TESTS }, { "TOOK", "latency_ms", AS_MS },      { "GROUP", "group", AS_TEXT },
 		{ "CUSTOM ID", "custom_id", AS_TEXT }, { "CODE", "code", AS_TEXT },
 	};
@@ -32,7 +32,7 @@ int cmd_list(struct cli *c)
 int cmd_verdicts(struct cli *c)
 {
 	static const struct listing_column columns[] = {
-		{ "ID", "id", AS_TEXT },         { "AT", "at", AS_TIME },        { "GATE", "gate", AS_TEXT },     { "DECISION", "decision", AS_WORD },
+		{ "ID", "id", AS_ID },         { "AT", "at", AS_TIME },        { "GATE", "gate", AS_TEXT },     { "DECISION", "decision", AS_WORD },
 		{ "PERSON", "person", AS_WORD }, { "SCORE", "score", AS_SCORE }, { "TOOK", "us", AS_US },         { "DEGRADED", "degraded", AS_FLAG },
 		{ "CATEGORY", "category", AS_TEXT }, { "REASON", "reason", AS_TEXT },
 	};
@@ -55,7 +55,7 @@ int cmd_dead(struct cli *c)
 {
 	static const struct listing_column columns[] = {
 		{ "TOPIC", "topic", AS_TEXT },       { "PARTITION", "partition", AS_NUMBER }, { "OFFSET", "offset", AS_NUMBER }, { "RECORDED", "recorded_at", AS_TIME },
-		{ "BY", "by_program", AS_TEXT },     { "GENUINE", "genuine", AS_FLAG },       { "ENDED IT", "ended", AS_FLAG },  { "REQUEST", "request_id", AS_TEXT },
+		{ "BY", "program", AS_TEXT },     { "GENUINE", "genuine", AS_FLAG },       { "ENDED IT", "ended", AS_FLAG },  { "REQUEST", "request_id", AS_ID },
 		{ "CODE", "code", AS_TEXT },         { "WHY", "why", AS_TEXT },
 	};
 	static const struct listing listing = { "No dead letter is recorded.", columns, COUNT_OF(columns) };

@@ -1,7 +1,7 @@
 /* commands: the table of subcommands.  Help, manual page and completion of the shell are printed from it. */
 #include "producers/cli/cli.h"
 
-enum { DAY_MS = 24 * 3600 * 1000, ID_MANY = 10000, LIMIT_MOST = 1000000 };
+enum { DAY_MS = 24 * 3600 * 1000, ID_MANY = 10000, REDRIVE_MOST = 1000 /* the gateway takes no more at once */, LIMIT_MOST = 1000000 };
 
 #define END { NULL, ARGS_FLAG, NULL, 0, 0, NULL }
 #define LIMIT { "limit", ARGS_INT, "N", 1, LIMIT_MOST, "at most so many rows (default 20)" }
@@ -21,7 +21,7 @@ static const struct args_option submit_options[] = {
 	{ "language", ARGS_TEXT, "NAME", 0, 0, "run the answer: python, c, cpp, javascript, shell, or another runtime of the installation" },
 	{ "tests", ARGS_FILE, "FILE", 0, 0, "JSON array of tests: {\"type\":\"code\",\"code\"} or {\"type\":\"io\",\"input\",\"expected\"}" },
 	{ "stdin", ARGS_FILE, "FILE", 0, 0, "what the program reads from its standard input" },
-	{ "model", ARGS_TEXT, "NAME", 0, 0, "model; the policy's own otherwise" },
+	{ "model", ARGS_TEXT, "NAME", 0, 0, "model; the installation's own otherwise" },
 	{ "instructions", ARGS_TEXT, "TEXT", 0, 0, "hints for the model, beside the task" },
 	{ "rounds", ARGS_INT, "N", 1, 4, "attempts: a failed test goes back to the model (default 1)" },
 	{ "max-output-tokens", ARGS_INT, "N", 16, 1000000000, "ceiling of an attempt's answer" },
@@ -121,7 +121,7 @@ const struct cli_command cli_commands[] = {
 	{ OPERATION, "dead", "messages that no step could handle, newest first", "[options]", "", limit_only, NULL, 0, 0, cmd_dead },
 	{ OPERATION, "redrive", "send undecided requests once more, after a lost log", "[ID...]",
 	  "Without ID: every request of the tenant that is undecided, not held, and whose deadline has not passed.\n",
-	  NULL, NULL, 0, ID_MANY, cmd_redrive },
+	  NULL, NULL, 0, REDRIVE_MOST, cmd_redrive },
 	{ OPERATION, "keys", "API keys of your tenant", "list | create NAME [options] | revoke ID",
 	  "A new key is shown once: only its keyed hash is kept.  The first one comes from `airlock-gateway keys-create`.\n",
 	  keys_options, "list|create|revoke", 1, 2, cmd_keys },

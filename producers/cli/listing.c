@@ -99,13 +99,15 @@ static void add_cell(struct table *t, const struct listing_column *k, const stru
 {
 	const struct doc *value = doc_get(row, k->key);
 	char text[HUMAN_BYTES];
+	struct slice id;
 	bool flag = false;
 
 	switch (k->as) {
+	case AS_ID:
+		id = doc_get_text(row, "response_id");
+		table_add(t, TERM_PLAIN, id.len > 0 ? id : doc_text(value));
+		break;
 	case AS_TEXT:
-		/* An id by which it can be asked for again, where the row has one. */
-		if (strcmp(k->key, "id") == 0 && doc_get_text(row, "response_id").len > 0)
-			value = doc_get(row, "response_id");
 		table_add(t, TERM_PLAIN, doc_text(value));
 		break;
 	case AS_WORD:

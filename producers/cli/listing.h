@@ -7,6 +7,7 @@
 
 enum listing_as {
 	AS_TEXT,
+	AS_ID,    /* response_id, by which it can be asked for again; key where the row has none */
 	AS_WORD,  /* a word of ours, in its colour */
 	AS_TIME,
 	AS_MS,

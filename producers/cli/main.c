@@ -4,6 +4,7 @@
  * caller's and talks to the gateway alone, except for the two commands that set a system up: topics (to Kafka) and signing-keys (to a folder).
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -73,6 +74,7 @@ static int run_external(char **argv)
 	}
 	own[n > 0 ? n : 0] = '\0';
 	slash = strrchr(own, '/');
+	(void)signal(SIGPIPE, SIG_DFL); /* cannot fail for this signal; the other program expects it as it found it */
 	if (slash) {
 		(void)snprintf(path, sizeof(path), "%.*s/airlock-%s", (int)(slash - own), own, argv[0]); /* fits by its size */
 		execv(path, argv);
@@ -126,6 +128,14 @@ static int check_operands(const struct cli *c)
 	return CLI_OK;
 }
 
+/* `airlock list | head`: the reader has seen enough, which is no reason to complain. */
+static bool reader_left(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 static int run_command(const struct cli_command *k, int argc, char **argv)
 {
 	const struct args_option *tables[] = { cli_common, k->options, NULL };
@@ -151,9 +161,9 @@ static int run_command(const struct cli_command *k, int argc, char **argv)
 	c.url = args_has(&c.args, "url") ? args_text(&c.args, "url") : conf_text(c.conf, "cli.url");
 	exit_code = k->run(&c);
 	conf_close(c.conf);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		exit_code = cli_fail(&c, CLI_NONE, "cannot write: %s", strerror(errno));
-	return exit_code;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return exit_code;
+	return reader_left() ? CLI_SOME : cli_fail(&c, CLI_NONE, "cannot write: %s", strerror(errno));
 }
 
 int main(int argc, char **argv)
