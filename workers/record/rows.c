@@ -5,7 +5,8 @@
  *   results    a results row; held: a held row; the gateway's `deleted`: a deleted row too
  *   dead       a dead letter; and a results row `failed`, if the writer's MAC holds and the message inside is whole
  *   alerts     an alert
- * Whatever cannot be believed is kept as a dead letter with an alert, and decides nothing.
+ * Whatever cannot be believed is kept as a dead letter with an alert, and decides nothing.  Of one reason there is an alert a minute: the
+ * first at once, the rest as a number (rows_held_back); whoever writes garbage to a topic does not fill the table of alerts.
  */
 #include "rows.h"
 
@@ -18,7 +19,17 @@
 
 #include "rows_result.h"
 
+enum { SORTS_MAX = 64, HOLD_BACK_MS = 60000 };
+
+struct sort {
+	const char *alert;     /* constant text */
+	char why[ERR_CODE_BYTES];
+	int64_t since_ms, held_back;
+};
+
 struct rows {
+	struct sort sorts[SORTS_MAX]; /* of alerts; the last one takes all that have no place */
+	size_t sort_count;
 	const struct keyring *keys;
 	int64_t hold_ms;
 	struct scratch scratch;
@@ -139,6 +150,62 @@ static enum rc alert_row(struct batch *b, struct item *it, const struct alert *a
 	return row_end(&c, it, TABLE_ALERTS, start, ALERT_CELLS, err);
 }
 
+static bool is_text(struct slice s)
+{
+	return slice_is_utf8(s) && (s.len == 0 || memchr(s.ptr, 0, s.len) == NULL);
+}
+
+static struct sort *sort_of(struct rows *r, const char *alert, const char *why)
+{
+	struct sort *s;
+
+	for (size_t i = 0; i < r->sort_count; i++) {
+		if (strcmp(r->sorts[i].alert, alert) == 0 && strcmp(r->sorts[i].why, why) == 0)
+			return &r->sorts[i];
+	}
+	if (r->sort_count == SORTS_MAX)
+		return &r->sorts[SORTS_MAX - 1];
+	s = &r->sorts[r->sort_count++];
+	*s = (struct sort){ .alert = alert, .since_ms = INT64_MIN / 2 };
+	(void)snprintf(s->why, sizeof(s->why), "%s", r->sort_count == SORTS_MAX ? "other" : why);
+	return s;
+}
+
+/* The alert that belongs to a dead letter, unless there was one of its reason within the minute. */
+static enum rc refusal_row(struct rows *r, struct batch *b, struct item *it, const char *alert, const char *why, struct err *err)
+{
+	const struct kafka_record *k = &it->record;
+	struct sort *s = sort_of(r, alert, why);
+	int64_t now = clock_wall_ms();
+	struct alert a = { .by = PROGRAM_RECORD, .at_ms = now, .severity = SLICE_LITERAL("warning"), .code = slice_text(alert) };
+	char text[ERR_TEXT_BYTES];
+
+	if (now - s->since_ms < HOLD_BACK_MS && now >= s->since_ms) {
+		s->held_back++;
+		return RC_OK;
+	}
+	s->since_ms = now;
+	(void)snprintf(text, sizeof(text), "%s %d %lld: %.64s", k->at.topic, (int)k->at.partition, (long long)k->offset, why);
+	a.text = slice_text(text);
+	a.subject = is_text(k->key) && k->key.len <= LIMIT_KEY_BYTES ? k->key : SLICE_EMPTY;
+	return alert_row(b, it, &a, err);
+}
+
+bool rows_held_back(struct rows *r, int64_t now_ms, struct held_back *out)
+{
+	for (size_t i = 0; i < r->sort_count; i++) {
+		struct sort *s = &r->sorts[i];
+
+		if (s->held_back == 0 || (now_ms - s->since_ms < HOLD_BACK_MS && now_ms >= s->since_ms))
+			continue;
+		*out = (struct held_back){ s->alert, s->why, s->held_back };
+		s->held_back = 0;
+		s->since_ms = now_ms;
+		return true;
+	}
+	return false;
+}
+
 static enum rc deleted_row(struct batch *b, struct item *it, struct err *err)
 {
 	size_t start;
@@ -147,11 +214,6 @@ static enum rc deleted_row(struct batch *b, struct item *it, struct err *err)
 	cell_id(&c, &it->id);
 	cell_name(&c, it->tenant);
 	return row_end(&c, it, TABLE_DELETED, start, DELETED_CELLS, err);
-}
-
-static bool is_text(struct slice s)
-{
-	return slice_is_utf8(s) && (s.len == 0 || memchr(s.ptr, 0, s.len) == NULL);
 }
 
 static void headers_text(const struct kafka_record *k, struct buf *out)
@@ -222,7 +284,7 @@ static void forget_rows(struct batch *b, struct item *it)
 }
 
 /* We found it ourselves: a dead letter of its own place, and an alert.  It decides nothing. */
-static enum rc refuse(struct batch *b, struct item *it, const struct err *why, const char *code, struct err *err)
+static enum rc refuse(struct rows *r, struct batch *b, struct item *it, const struct err *why, const char *code, struct err *err)
 {
 	const struct kafka_record *k = &it->record;
 	struct dead d = {
@@ -230,25 +292,19 @@ static enum rc refuse(struct batch *b, struct item *it, const struct err *why, c
 		.timestamp_ms = k->timestamp_ms > 0 ? k->timestamp_ms : clock_wall_ms(), .by = PROGRAM_RECORD,
 		.code = slice_text(why->code), .message = slice_text(why->text),
 	};
-	struct alert a = { .by = PROGRAM_RECORD, .at_ms = clock_wall_ms(), .severity = SLICE_LITERAL("warning"), .code = slice_text(code) };
-	char text[ERR_TEXT_BYTES];
 	enum rc rc;
 
 	forget_rows(b, it);
-	(void)snprintf(text, sizeof(text), "%s %d %lld: %.64s", k->at.topic, (int)k->at.partition, (long long)k->offset, why->code);
-	a.text = slice_text(text);
-	a.subject = is_text(k->key) && k->key.len <= LIMIT_KEY_BYTES ? k->key : SLICE_EMPTY;
 	rc = dead_row(b, it, &d, true, false, err);
-	return rc == RC_OK ? alert_row(b, it, &a, err) : rc;
+	return rc == RC_OK ? refusal_row(r, b, it, code, why->code, err) : rc;
 }
 
 enum rc rows_bury(struct rows *r, struct batch *b, struct item *it, const struct err *why)
 {
 	struct err err;
 
-	(void)r;
 	it->buried = true;
-	return refuse(b, it, why, "row_refused", &err);
+	return refuse(r, b, it, why, "row_refused", &err);
 }
 
 /* ---- by topic ------------------------------------------------------------------------------------------------------ */
@@ -340,17 +396,6 @@ static enum rc from_alerts(struct rows *r, struct batch *b, struct item *it, str
 	return rc;
 }
 
-static enum rc broken_chain(struct batch *b, struct item *it, const char *code, struct err *err)
-{
-	struct alert a = { .by = PROGRAM_RECORD, .at_ms = clock_wall_ms(), .severity = SLICE_LITERAL("warning"),
-		               .code = SLICE_LITERAL("dead_letter_not_whole") };
-	char text[ERR_TEXT_BYTES];
-
-	(void)snprintf(text, sizeof(text), "%s %d %lld: %.64s", it->record.at.topic, (int)it->record.at.partition, (long long)it->record.offset, code);
-	a.text = slice_text(text);
-	return alert_row(b, it, &a, err);
-}
-
 /* A dead letter is kept in any case.  It ends its request only if its writer is who it says and what is inside is whole. */
 static enum rc from_dead(struct rows *r, struct batch *b, struct item *it, struct err *err)
 {
@@ -384,7 +429,7 @@ static enum rc from_dead(struct rows *r, struct batch *b, struct item *it, struc
 	}
 	rc = dead_row(b, it, &d, genuine, ended, err);
 	if (rc == RC_OK && !ended)
-		rc = broken_chain(b, it, genuine ? "the message inside is not whole" : "not signed by who wrote it", err);
+		rc = refusal_row(r, b, it, "dead_letter_not_whole", genuine ? "message_not_whole" : "not_signed_by_writer", err);
 	return rc;
 }
 
@@ -408,7 +453,7 @@ enum rc rows_of(struct rows *r, struct batch *b, struct item *it, struct err *er
 		shut(r, &o);
 	}
 	if (rc == RC_NEVER)
-		return refuse(b, it, &why, "message_refused", err);
+		return refuse(r, b, it, &why, "message_refused", err);
 	if (rc != RC_OK) {
 		forget_rows(b, it);
 		*err = why;
