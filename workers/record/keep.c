@@ -8,6 +8,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include "redrive.h"
+#include "rows.h"
+
 enum { DESCRIBE_MS = 60000, PARTITIONS_MS = 3600000, EXPIRE_MS = 2000, ASK_MS = 10000 };
 
 static const struct db_statement make_partitions = { "make_partitions", "select airlock.partitions_make(3)" };
@@ -23,6 +26,10 @@ static const struct db_statement blank_late = { "blank_late",
 static const struct db_statement caught_up = { "caught_up",
 	"update airlock.offsets o set caught_up_at = to_timestamp(v.at / 1000.0) from unnest($2::text[], $3::int[], $4::bigint[]) v(topic, partition, at)"
 	" where o.topic = v.topic and o.partition = v.partition and o.owner = $1::uuid" };
+
+static const struct db_statement more_alerts = { "more_alerts",
+	"insert into airlock.alerts (at, by_program, severity, code, text)"
+	" values (now(), 'record', 'warning', $1, $2::bigint || ' more within a minute: ' || $3)" };
 
 static struct db_value number(char text[24], int64_t v)
 {
@@ -44,6 +51,7 @@ static void describe_done(void *arg, enum rc rc, const struct kafka_topic_info *
 	bool all = true;
 
 	r->describing = false;
+	r->topics_whole = false;
 	if (rc != RC_OK) {
 		service_ready(r->service, "kafka", false, err->text);
 		r->describe_due_ms = clock_mono_ms() + 1000;
@@ -61,6 +69,7 @@ static void describe_done(void *arg, enum rc rc, const struct kafka_topic_info *
 	}
 	service_ready(r->service, "kafka", all, "topics are missing: airlock topics makes them");
 	r->describe_due_ms = clock_mono_ms() + (all ? DESCRIBE_MS : 1000);
+	r->topics_whole = all;
 	if (all)
 		record_topics(r, topics, count);
 }
@@ -111,6 +120,20 @@ static void send_caught_up(struct record *r)
 
 struct asked { struct record *r; int64_t at_ms; };
 
+/* Do the brokers still have what we know of?  A partition more, or an end before our place: another look first. */
+static bool is_known(struct record *r, const struct kafka_range *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct shard *p = record_shard(r, list[i].topic, list[i].partition);
+
+		if (p == NULL || (p->state == SHARD_OWNED && p->next > list[i].end)) {
+			r->look = true;
+			return false;
+		}
+	}
+	return true;
+}
+
 static void ranges(void *arg, enum rc rc, const struct kafka_range *list, size_t count, const struct err *err)
 {
 	struct asked *a = arg;
@@ -118,14 +141,14 @@ static void ranges(void *arg, enum rc rc, const struct kafka_range *list, size_t
 
 	(void)err;
 	r->ranges_asked = false;
-	for (size_t i = 0; rc == RC_OK && i < count; i++) {
-		for (size_t n = 0; n < r->shard_count; n++) {
-			struct shard *p = &r->shards[n];
+	if (rc != RC_OK || !is_known(r, list, count))
+		count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct shard *p = record_shard(r, list[i].topic, list[i].partition);
 
-			if (p->partition == list[i].partition && p->state == SHARD_OWNED && p->mark_at_ms == 0 && strcmp(p->topic, list[i].topic) == 0) {
-				p->mark_at_ms = a->at_ms;
-				p->mark_end = list[i].begin == list[i].end ? 0 : list[i].end;
-			}
+		if (p->state == SHARD_OWNED && p->mark_at_ms == 0) {
+			p->mark_at_ms = a->at_ms;
+			p->mark_end = list[i].begin == list[i].end ? 0 : list[i].end;
 		}
 	}
 	mem_free(a);
@@ -178,6 +201,18 @@ static void deleted(void *arg, enum rc rc, const struct db_result *result, const
 		store_deleted_known(r->store, yes == 1);
 }
 
+static void tell_held_back(struct record *r)
+{
+	struct held_back more;
+	char count[24];
+
+	while (rows_held_back(r->rows, clock_wall_ms(), &more)) {
+		const struct db_value values[] = { DB_TEXT(slice_text(more.alert)), number(count, more.count), DB_TEXT(slice_text(more.why)) };
+
+		db_query(r->db, &more_alerts, values, COUNT_OF(values), QUERY_MS, logged, r);
+	}
+}
+
 void keep_tick(struct record *r)
 {
 	int64_t now = clock_mono_ms();
@@ -187,12 +222,15 @@ void keep_tick(struct record *r)
 		r->partitions_due_ms = now + PARTITIONS_MS;
 		db_query(r->db, &make_partitions, NULL, 0, QUERY_MS, logged, r);
 	}
-	if (!r->describing && now >= r->describe_due_ms)
+	if (!r->describing && (r->look || now >= r->describe_due_ms)) {
+		r->look = false;
 		describe(r);
+	}
 	if (r->consumer == NULL)
 		return;
 	if (!r->ranges_asked)
 		ask_ranges(r);
+	tell_held_back(r);
 	db_query(r->db, &any_deleted, NULL, 0, QUERY_MS, deleted, r);
 	if (now < r->expire_due_ms)
 		return;
@@ -204,5 +242,6 @@ void keep_tick(struct record *r)
 
 		db_query(r->db, &expire, &value, 1, QUERY_MS, expired, r);
 		db_query(r->db, &blank_late, NULL, 0, QUERY_MS, logged, r);
+		redrive_tick(r->redrive);
 	}
 }

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 
 #include "record_main.h"
+#include "redrive.h"
 #include "rows.h"
 
 enum { TICK_MS = 1000, STALL_MS = 5000, DRAIN_TICK_MS = 50, DESCRIBE_MS = 60000, ROWS_MAX_BYTES = 256 * 1024 * 1024 };
@@ -46,7 +47,7 @@ static struct kafka_partition at(const struct shard *p)
 	return (struct kafka_partition){ p->kafka_topic != NULL ? p->kafka_topic : p->topic, p->partition };
 }
 
-static struct shard *find(struct record *r, const char *topic, int32_t partition)
+struct shard *record_shard(struct record *r, const char *topic, int32_t partition)
 {
 	for (size_t i = 0; i < r->shard_count; i++) {
 		struct shard *p = &r->shards[i];
@@ -92,7 +93,7 @@ static void taken(void *arg, enum rc rc, const struct db_result *result, const s
 	char partition[24];
 	int64_t next;
 
-	if (p->state != SHARD_TAKING || p->record->consumer == NULL)
+	if (--p->asked > 0 || p->state != SHARD_TAKING || p->unseen || p->record->consumer == NULL)
 		return;
 	if (rc == RC_OK && db_rows(result) == 1 && db_field_int(result, 0, 0, &next)) {
 		if (!digest_unhex(db_field(result, 0, 1), &p->head))
@@ -123,32 +124,60 @@ void record_take(struct shard *p)
 	};
 
 	p->retry_ms = 0;
-	if (p->state == SHARD_TAKING)
-		db_query(p->record->db, &take_row, values, COUNT_OF(values), QUERY_MS, taken, p);
+	if (p->state != SHARD_TAKING || p->unseen)
+		return;
+	p->asked++;
+	db_query(p->record->db, &take_row, values, COUNT_OF(values), QUERY_MS, taken, p);
 }
 
 /* ---- Kafka --------------------------------------------------------------------------------------------------------- */
 
+/* topic: any of ours.  NULL: there are too many. */
+static struct shard *shard_add(struct record *r, const char *topic, int32_t partition)
+{
+	struct shard *p = &r->shards[r->shard_count];
+	enum topic kind;
+	enum lane lane;
+
+	if (!topic_read(slice_text(topic), &kind, &lane))
+		return NULL;
+	if (r->shard_count == SHARDS_MAX) {
+		record_log(r, "too many partitions: one stays unread", &(struct err){ "shards", "" });
+		return NULL;
+	}
+	r->shard_count++;
+	*p = (struct shard){ .record = r, .topic = topic_name(kind, lane), .kind = kind, .lane = lane, .partition = partition };
+	return p;
+}
+
+/* Only the brokers know which log this is: its row is taken after they have said so. */
+static void look_first(struct shard *p)
+{
+	p->unseen = true;
+	p->record->look = true;
+	timer_set(p->record->tick, 0);
+}
+
 static void on_assign(void *arg, struct kafka_partition k, int64_t committed, struct slice metadata)
 {
 	struct record *r = arg;
-	struct shard *p = find(r, k.topic, k.partition);
+	struct shard *p = record_shard(r, k.topic, k.partition);
 
 	(void)committed; /* the row decides */
 	(void)metadata;
-	if (p == NULL)
-		return; /* a partition that was added: known after the next look; it stays unread until then */
+	if (p == NULL && (p = shard_add(r, k.topic, k.partition)) == NULL)
+		return;
 	p->kafka_topic = k.topic;
 	p->state = SHARD_TAKING;
 	p->was_stalled = false;
 	p->to_start = true;
-	record_take(p);
+	look_first(p); /* a member came or went, or the topic itself did */
 }
 
 static void on_revoke(void *arg, struct kafka_partition k, bool lost)
 {
 	struct record *r = arg;
-	struct shard *p = find(r, k.topic, k.partition);
+	struct shard *p = record_shard(r, k.topic, k.partition);
 
 	if (p != NULL) {
 		p->state = SHARD_NONE; /* what is on its way to the database decides itself by the row */
@@ -200,7 +229,7 @@ static struct item *item_new(struct batch *b)
 static void on_record(void *arg, struct kafka_record *k)
 {
 	struct record *r = arg;
-	struct shard *p = find(r, k->at.topic, k->at.partition);
+	struct shard *p = record_shard(r, k->at.topic, k->at.partition);
 	struct batch *b = r->filling;
 	struct item *it;
 	struct err err;
@@ -231,7 +260,7 @@ static void on_record(void *arg, struct kafka_record *k)
 static void on_error(void *arg, struct kafka_partition k, const struct err *err, bool out_of_log)
 {
 	struct record *r = arg;
-	struct shard *p = k.topic != NULL ? find(r, k.topic, k.partition) : NULL;
+	struct shard *p = k.topic != NULL ? record_shard(r, k.topic, k.partition) : NULL;
 	char partition[24];
 
 	record_log(r, "kafka", err);
@@ -241,7 +270,7 @@ static void on_error(void *arg, struct kafka_partition k, const struct err *err,
 		db_query(r->db, &reset_row, values, COUNT_OF(values), QUERY_MS, NULL, NULL);
 		p->generation++;
 		p->state = SHARD_TAKING; /* and then from what the row says: the start */
-		record_take(p);
+		look_first(p);
 	}
 }
 
@@ -286,24 +315,26 @@ static bool is_ours(enum topic t)
 	return t == TOPIC_REQUESTS || t == TOPIC_RESULTS || t == TOPIC_DEAD || t == TOPIC_ALERTS;
 }
 
-static void know(struct record *r, const struct kafka_topic_info *info, enum topic kind, enum lane lane)
+static void know(struct record *r, const struct kafka_topic_info *info)
 {
 	for (int32_t i = 0; i < info->partitions; i++) {
-		const char *name = topic_name(kind, lane);
-		struct shard *p = find(r, name, i);
+		struct shard *p = record_shard(r, info->name, i);
+		bool other;
 
-		if (p == NULL) {
-			if (r->shard_count == SHARDS_MAX)
-				return;
-			p = &r->shards[r->shard_count++];
-			*p = (struct shard){ .record = r, .topic = name, .kind = kind, .lane = lane, .partition = i };
-		} else if (memcmp(p->topic_id, info->id, sizeof(p->topic_id)) != 0 && (p->state == SHARD_OWNED || p->state == SHARD_STALLED)) {
-			p->state = SHARD_TAKING; /* another log under the same name */
-			p->read_to = -1;
-			memcpy(p->topic_id, info->id, sizeof(p->topic_id));
+		if (p == NULL && (p = shard_add(r, info->name, i)) == NULL)
+			return;
+		other = memcmp(p->topic_id, info->id, sizeof(p->topic_id)) != 0;
+		memcpy(p->topic_id, info->id, sizeof(p->topic_id));
+		if (other && p->state != SHARD_NONE) {
+			p->state = SHARD_TAKING; /* another log under the same name: what was read of it is void */
+			p->generation++;
+			p->next = INT64_MAX;
+			p->unseen = true;
+		}
+		if (p->unseen) {
+			p->unseen = false;
 			record_take(p);
 		}
-		memcpy(p->topic_id, info->id, sizeof(p->topic_id));
 	}
 }
 
@@ -320,7 +351,7 @@ void record_topics(struct record *r, const struct kafka_topic_info *topics, size
 
 		if (!topics[i].exists || !topic_read(slice_text(topics[i].name), &kind, &lane) || !is_ours(kind))
 			continue;
-		know(r, &topics[i], kind, lane);
+		know(r, &topics[i]);
 		r->seen_left++;
 		db_query(r->db, &make_rows, values, COUNT_OF(values), QUERY_MS, rows_made, r);
 	}
@@ -396,7 +427,8 @@ static void tick(void *arg)
 
 	timer_set(r->tick, r->draining ? DRAIN_TICK_MS : TICK_MS);
 	if (r->draining) {
-		if (store_idle(r->store) && r->consumer != NULL) {
+		/* Without the database nothing can be flushed; what is not in it is read again. */
+		if ((store_idle(r->store) || !db_ready(r->db)) && r->consumer != NULL) {
 			kafka_consumer_close(r->consumer, 3000);
 			r->consumer = NULL;
 			service_drained(r->service);
@@ -454,6 +486,7 @@ enum rc record_start(struct service *s, void *self, struct err *err)
 	}
 	r->filling = &r->batches[0];
 	r->store = store_new(r);
+	r->redrive = redrive_new(r);
 	r->tick = timer_new(r->loop, tick, r);
 	timer_set(r->tick, 0);
 	service_ready(s, "database", false, "connecting");
@@ -489,6 +522,7 @@ void record_close(void *self)
 		kafka_producer_close(r->producer, 1000);
 	db_close(r->db);
 	store_free(r->store);
+	redrive_free(r->redrive);
 	timer_free(r->tick);
 	for (int i = 0; i < 2; i++) {
 		batch_clear(&r->batches[i]);

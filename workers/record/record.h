@@ -4,7 +4,8 @@
  *   shard     one partition: whether we own its row in `offsets`, where we stand, the head of its hash chain
  *   item      one message and the rows it becomes
  *   batch     items in order of arrival and the COPY streams of their rows; one fills while the other is flushed
- * Who does what: record.c partitions and messages; rows.c message to rows (pure); store.c a flush; keep.c what is repeated: time, partitions, lost logs.
+ * Who does what: record.c partitions and messages; rows.c message to rows (pure); store.c a flush; keep.c what is repeated: time, partitions, lost
+ * logs; redrive.c sends stored requests again.
  */
 #ifndef AIRLOCK_RECORD_H
 #define AIRLOCK_RECORD_H
@@ -61,6 +62,8 @@ struct shard {
 	const char *kafka_topic; /* librdkafka's pointer to the name */
 	unsigned char topic_id[KAFKA_TOPIC_ID_BYTES];
 	bool to_start, was_stalled; /* kafka_start() is owed; taken again while stalled */
+	int asked;               /* questions for its row that have no answer yet: only the last one counts */
+	bool unseen;             /* assigned since the brokers were last asked: its row is taken after the next look */
 };
 
 struct span { size_t at, len; };
@@ -88,6 +91,7 @@ struct batch {
 };
 
 struct store;
+struct redrive;
 struct record {
 	struct service *service;
 	struct loop *loop;
@@ -102,8 +106,11 @@ struct record {
 	struct batch *filling;
 	struct rows *rows;
 	struct store *store;
+	struct redrive *redrive;
 	struct timer *tick;
-	bool describing, topics_known, paused, draining, leader, ranges_asked, kept_busy;
+	bool describing, look;    /* look: the topics are to be asked for again, now */
+	bool topics_whole;        /* none was missing at the last look */
+	bool topics_known, paused, draining, leader, ranges_asked, kept_busy;
 	bool fresh_connection;
 	int64_t describe_due_ms, expire_due_ms, seen_left;
 	int64_t grace_ms, hold_ms;
@@ -111,6 +118,7 @@ struct record {
 };
 
 /* record.c */
+struct shard *record_shard(struct record *r, const char *topic, int32_t partition); /* NULL: not known yet */
 void record_take(struct shard *p);                      /* ask for its offset row */
 void record_topics(struct record *r, const struct kafka_topic_info *topics, size_t count); /* what the brokers have */
 void record_resume(struct record *r);                   /* a flush ended: read on if there is room */

@@ -1,0 +1,86 @@
+#!/bin/bash
+# A topic is deleted and made anew while requests stand in it: the recorder sends them again, each ends once, and the model is asked once each.
+here=$(cd "$(dirname "$0")/../.." && pwd)
+passed=0 failed=0
+holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+key=$(cat "$AIRLOCK_RUN/secrets/demo.key")
+model=http://127.0.0.1:$(sed -n 's/^model-replay-1=//p' "$AIRLOCK_RUN/ports")
+calls() { curl -s "$model/admin/calls" | jq .total; }
+sql() { psql -X -q -A -t -d "$AIRLOCK_DATABASE_URL" -c "$1"; }
+wait_for() { # wait_for SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		read -rt 0.1 <> <(:) || true
+	done
+}
+sv_to() { sv -w 40 "$1" "$AIRLOCK_RUN/service/$2" >/dev/null || echo "sv $1 $2 failed"; }
+submit() { # submit COUNT: the first samples; in the background, so in the batch lane
+	head -n "$1" "$here/producers/examples/samples.jsonl" | jq -c .body | while read -r body; do
+		curl -s "$AIRLOCK_URL/v1/responses" -H "Authorization: Bearer $key" -d "$body" >/dev/null
+	done
+}
+in_progress() { [ "$(sql "select count(*) from airlock.status where status = 'in_progress'")" -eq "$1" ]; }
+all_ended() { in_progress 0; }
+passed_on() { # passed_on NAME: jobs that a step has published
+	curl -s "http://127.0.0.1:$(cat "$AIRLOCK_RUN/health/$1")/metrics" |
+		awk '/^airlock_stage_jobs_total.*outcome="passed"/ { n += $2 } END { print n + 0 }'
+}
+reaches() { [ "$(passed_on "$1")" -ge "$2" ]; }
+lose() { # lose TOPIC
+	java -XX:TieredStopAtLevel=1 -cp "$here/.deps/kafka/*" org.apache.kafka.tools.TopicCommand --bootstrap-server "$AIRLOCK_KAFKA" \
+		--delete --topic "$1" >"$work/java" 2>&1 || cat "$work/java"
+	"$here/scripts/topics" "$AIRLOCK_RUN"
+}
+repaired() { [ "$(sql "select count(*) from airlock.lost_logs where topic = '$1' and done_at is not null")" -eq 1 ]; }
+resent() { sql "select resent_count from airlock.lost_logs where topic = '$1'"; }
+count=8
+
+wait_for 60 all_ended || echo "something else is still in the pipeline"
+late=$(sql "select count(*) from airlock.results_late")
+released() { sql "select count(*) from airlock.results where status = 'released'"; }
+had=$(released)
+
+# What SCREEN was to read is gone.
+before=$(calls)
+sv_to down screen-1
+submit $count
+holds "the requests are recorded" wait_for 20 in_progress $count
+lose airlock.requests.batch
+holds "a lost log of requests is repaired" wait_for 90 repaired airlock.requests.batch
+holds "each undecided request was sent again" [ "$(resent airlock.requests.batch)" = $count ]
+sv_to up screen-1
+holds "they all end" wait_for 60 all_ended
+holds "the model was asked once for each" [ $(($(calls) - before)) -eq $count ]
+
+# What INFER was to read is gone.
+before=$(calls)
+sv_to down infer-1
+was=$(passed_on screen-1)
+submit $count
+holds "SCREEN has passed them on" wait_for 30 reaches screen-1 $((was + count))
+lose airlock.prompts.batch
+sv_to restart record-1 # it looks at its start and every minute
+holds "a lost log of prompts is repaired" wait_for 90 repaired airlock.prompts.batch
+sv_to up infer-1
+holds "they all end, too" wait_for 90 all_ended
+holds "the model was asked once for each of them" [ $(($(calls) - before)) -eq $count ]
+holds "all are released" [ $(($(released) - had)) -eq $((2 * count)) ]
+holds "no request ended twice" [ "$(sql "select count(*) from airlock.results_late")" = "$late" ]
+holds "an alert tells of each loss and of its repair" [ "$(sql "select string_agg(code, ' ' order by code) from airlock.alerts where code in ('log_lost', 'log_repaired')")" = \
+	"log_lost log_lost log_repaired log_repaired" ]
+# Asked for by hand: what has ended is not sent again.
+wanted=$(curl -s -X POST "$AIRLOCK_URL/v1/airlock/redrive" -H "Authorization: Bearer $key" | jq .wanted)
+holds "nothing is left to be sent by hand" [ "$wanted" = 0 ]
+[ "$failed" -eq 0 ] || {
+	sql "select * from airlock.lost_logs"
+	sql "select at, code, text, subject from airlock.alerts order by id desc limit 10"
+	sql "select status, code, count(*) from airlock.status group by 1, 2"
+	sql "select topic, partition, next, caught_up_at from airlock.offsets order by 1, 2"
+	tail -n 5 "$AIRLOCK_RUN/log/record-1.log"
+}
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
