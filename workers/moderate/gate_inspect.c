@@ -1,8 +1,7 @@
 /* INSPECT: the whole answer, prose too; names each program in it by place, length and hash, and RUN runs only those. */
 #include "gate.h"
 
-#include "base/clock.h"
-#include "base/mem.h"
+enum { LANGUAGE_BYTES = 128 }; /* of a verdict's "language" */
 
 static void name_program(struct verdict *v, struct slice whole, size_t offset, size_t bytes, struct slice language)
 {
@@ -14,10 +13,35 @@ static void name_program(struct verdict *v, struct slice whole, size_t offset, s
 	};
 }
 
-/* false: more programs than a verdict can name.  lower keeps the languages in lower case. */
-static bool name_programs(const struct job *j, struct verdict *v, struct buf *lower)
+/* The fence's word in lower case, kept in `words`.  One that is too long is cut, never dropped: a block without a language may run as the one
+ * that was asked for, and this block names another. */
+static struct slice keep_language(struct buf *words, struct slice name)
 {
+	char *room = buf_room(words, LANGUAGE_BYTES);
+	size_t n = 0;
+
+	if (!room)
+		return SLICE_LITERAL("unnameable");
+	while (n < name.len) {
+		int step = slice_utf8_step(slice_of(name.ptr + n, name.len - n));
+
+		if (step <= 0 || n + (size_t)step > LANGUAGE_BYTES)
+			break;
+		for (int i = 0; i < step; i++, n++)
+			room[n] = name.ptr[n] >= 'A' && name.ptr[n] <= 'Z' ? (char)(name.ptr[n] + 32) : name.ptr[n];
+	}
+	if (n == 0 && name.len > 0)
+		return SLICE_LITERAL("unnameable");
+	buf_grew(words, n);
+	return slice_of(room, n);
+}
+
+/* false: more programs than a verdict can name. */
+static bool name_programs(struct judging *m)
+{
+	const struct job *j = m->job;
 	const struct answer *a = j->lineage.seen.answer;
+	struct verdict *v = &m->verdict;
 	struct block blocks[LIMIT_PROGRAMS];
 	bool more = false;
 	size_t n;
@@ -27,42 +51,28 @@ static bool name_programs(const struct job *j, struct verdict *v, struct buf *lo
 		return true;
 	}
 	n = answer_blocks(a->text, blocks, LIMIT_PROGRAMS, &more);
-	for (size_t i = 0; i < n; i++) {
-		size_t at = lower->len, len = blocks[i].language.len < 32 ? blocks[i].language.len : 0;
-
-		for (size_t k = 0; k < len; k++) {
-			char c = blocks[i].language.ptr[k];
-
-			c = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-			(void)!buf_add(lower, &c, 1); /* born with room for all of them */
-		}
-		name_program(v, a->text, blocks[i].offset, blocks[i].len, len > 0 ? slice_of(lower->data + at, len) : SLICE_EMPTY);
-	}
+	/* The languages are borrowed from words: with room for all it does not move. */
+	if (!buf_room(&m->words, LIMIT_PROGRAMS * (LANGUAGE_BYTES + 1)))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		name_program(v, a->text, blocks[i].offset, blocks[i].len, keep_language(&m->words, blocks[i].language));
 	return !more;
 }
 
-enum rc gate_inspect(const struct judge *g, struct job *j)
+static enum rc inspect_parts(const struct job *j, struct parts *out, struct err *err)
 {
-	struct verdict *v = mem_new(sizeof(*v));
-	int64_t begun_us = clock_mono_us();
-	AUTO_BUF struct buf lower = BUF_INIT(LIMIT_PROGRAMS * 64);
-	struct parts parts;
-	struct cascade c;
-	char *reserved = buf_room(&lower, LIMIT_PROGRAMS * 32); /* languages are borrowed from it: it must not move */
-	enum rc rc = parts_of_answer(&j->request, j->lineage.seen.answer, &parts, &j->err);
-
-	(void)reserved;
-	if (rc == RC_OK) {
-		rc = gate_judge(g, j, &parts, v, &c);
-		if (rc == RC_OK && !name_programs(j, v, &lower) && v->decision != DECISION_REFUSE) {
-			v->decision = DECISION_REFUSE;
-			v->reason = SLICE_LITERAL("policy.too_many_programs");
-			v->message = SLICE_LITERAL("The answer holds more programs than are looked at.");
-		}
-		if (rc == RC_OK)
-			rc = gate_write(j, v, begun_us);
-		parts_release(&parts);
-	}
-	mem_free(v);
-	return rc;
+	return parts_of_answer(&j->request, j->lineage.seen.answer, out, err);
 }
+
+static void inspect_finish(struct judging *m)
+{
+	struct verdict *v = &m->verdict;
+
+	if (name_programs(m) || v->decision == DECISION_REFUSE)
+		return;
+	v->decision = DECISION_REFUSE;
+	v->reason = SLICE_LITERAL("policy.too_many_programs");
+	v->message = SLICE_LITERAL("The answer holds more programs than are looked at.");
+}
+
+const struct gate_way gate_inspect = { .parts = inspect_parts, .finish = inspect_finish };

@@ -2,20 +2,73 @@
 #include "gate.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
 
 #include "model/ending.h"
 
 enum { REPAIR_LEAST_MS = 5000, TAIL_BYTES = 4096, NAMES = 16 };
 
+/* A failed test or a compile error is something that a model can mend.  What the sandbox stopped, or an answer without a program, is not. */
+static bool can_be_mended(const struct outcome *o)
+{
+	bool test_failed = o->tests_passed < (int64_t)o->test_count;
+
+	switch (o->verdict) {
+	case RUN_COMPILE_ERROR:
+	case RUN_WRONG_ANSWER:
+		return true;
+	case RUN_NONZERO_EXIT:
+	case RUN_SIGNAL:
+	case RUN_TIMEOUT:
+	case RUN_CPU_LIMIT:
+		return test_failed;
+	default:
+		return false;
+	}
+}
+
+static int64_t at_least_one(int64_t n)
+{
+	return n > 0 ? n : 1;
+}
+
+static bool fits(int64_t ceiling, int64_t used, int64_t next)
+{
+	return ceiling == 0 || (used < ceiling && ceiling - used >= next);
+}
+
+/* Does the signed budget pay for one more attempt like the last, which also reads the answer and the error text?  Without that INFER could only
+ * give up, and an attempt that could be shown would be lost. */
+static bool budget_allows(const struct job *j)
+{
+	enum { TOKEN_BYTES = 3 };
+	const struct budget *b = &j->request.budget;
+	const struct answer *last = j->lineage.seen.answer;
+	struct budget used = { .input_tokens = 0 };
+	int64_t more = (int64_t)(last->text.len + TAIL_BYTES) / TOKEN_BYTES;
+
+	for (size_t i = 0; i < j->message.count; i++) {
+		struct answer a;
+
+		if (j->message.entries[i].kind != KIND_INFER)
+			continue;
+		if (answer_read(j->message.entries[i].line, &a, NULL) != RC_OK)
+			return false; /* what was spent is not known */
+		used.input_tokens += a.input_tokens;
+		used.output_tokens += a.output_tokens;
+		used.cost_micro_usd += a.cost_micro_usd;
+		answer_release(&a);
+	}
+	return fits(b->input_tokens, used.input_tokens, last->input_tokens + more) &&
+	       fits(b->output_tokens, used.output_tokens, at_least_one(last->output_tokens)) &&
+	       fits(b->cost_micro_usd, used.cost_micro_usd, at_least_one(last->cost_micro_usd));
+}
+
 static bool worth_repairing(const struct job *j)
 {
 	const struct outcome *o = j->lineage.seen.outcome;
 
-	if (!o || o->verdict == RUN_OK || o->verdict == RUN_INTERNAL || j->request.own_program)
-		return false;
-	return j->message.attempt < j->request.rounds && message_has_room_for_attempt(&j->message) &&
-	       j->deadline_ms - clock_wall_ms() > REPAIR_LEAST_MS;
+	return o && !j->request.own_program && j->lineage.seen.answer && can_be_mended(o) && j->message.attempt < j->request.rounds &&
+	       message_has_room_for_attempt(&j->message) && j->deadline_ms - clock_wall_ms() > REPAIR_LEAST_MS && budget_allows(j);
 }
 
 /* What the model is told: which verdict, which tests, the end of stderr. */
@@ -61,25 +114,15 @@ static enum rc write_repair(struct job *j)
 	return repair_write(&r, &j->line, &j->err);
 }
 
-enum rc gate_review(const struct judge *g, struct job *j)
+static enum rc review_instead(struct job *j, bool *taken)
 {
-	const struct evidence *seen = &j->lineage.seen;
-	struct verdict *v;
-	int64_t begun_us = clock_mono_us();
-	struct parts parts;
-	struct cascade c;
-	enum rc rc;
-
-	if (worth_repairing(j))
-		return write_repair(j);
-	rc = parts_of_result(j->request.own_program ? NULL : seen->answer, seen->outcome, &parts, &j->err);
-	if (rc != RC_OK)
-		return rc;
-	v = mem_new(sizeof(*v));
-	rc = gate_judge(g, j, &parts, v, &c);
-	if (rc == RC_OK)
-		rc = gate_write(j, v, begun_us);
-	parts_release(&parts);
-	mem_free(v);
-	return rc;
+	*taken = worth_repairing(j);
+	return *taken ? write_repair(j) : RC_OK;
 }
+
+static enum rc review_parts(const struct job *j, struct parts *out, struct err *err)
+{
+	return parts_of_result(j->request.own_program ? NULL : j->lineage.seen.answer, j->lineage.seen.outcome, out, err);
+}
+
+const struct gate_way gate_review = { .parts = review_parts, .instead = review_instead };
