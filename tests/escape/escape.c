@@ -5,6 +5,7 @@
  *   # expect: memory_limit timeout      any of these verdicts
  *   # refused: mount                    a call that the outcome must name
  *   # unnamed: clone3                   a call that it must not name
+ *   # test: assert f(2) == 4            a test in code that comes with the request; each line is one
  *   # limits: wall_ms=1000 pids=20
  *   # stdout: text that must be there   (one line)
  *   # absent: text that must not be in stdout
@@ -28,9 +29,10 @@
 
 #include "workers/sandbox/run.h"
 
-enum { SOURCE_BYTES = 256 * 1024, CASES_MAX = 256, NAME_MAX_BYTES = 256 };
+enum { SOURCE_BYTES = 256 * 1024, CASES_MAX = 256, NAME_MAX_BYTES = 256, TESTS_MAX = 32 };
 
 struct wanted {
+	char tests[TESTS_MAX][NAME_MAX_BYTES];
 	char expect[128], refused[64], unnamed[64], output[128], absent[128], collected[64], left[64], left_why[32];
 };
 struct host { long mounts, cgroups, boxes, processes; };
@@ -81,6 +83,10 @@ static void read_directives(char *source, struct request *r, struct wanted *w, c
 	for (char *line = source; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		char text[256];
 
+		if (r->test_count < TESTS_MAX && directive(line, "test:", w->tests[r->test_count], NAME_MAX_BYTES)) {
+			r->tests[r->test_count] = (struct test){ .kind = TEST_CODE, .code = slice_text(w->tests[r->test_count]) };
+			r->test_count++;
+		}
 		if (directive(line, "limits:", text, sizeof(text)))
 			read_limits(text, &r->limits);
 		if (directive(line, "outputs:", names, NAME_MAX_BYTES)) {

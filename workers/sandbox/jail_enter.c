@@ -13,6 +13,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -32,6 +33,7 @@ enum stage {
 	STAGE_SESSION,
 	STAGE_FORK,
 	STAGE_OOM,
+	STAGE_PROC,
 	STAGE_RLIMITS,
 	STAGE_CAPABILITIES,
 	STAGE_NO_NEW_PRIVS,
@@ -44,6 +46,7 @@ const char *jail_stage_name(int stage)
 {
 	static const char *const names[] = { "none",    "waiting for the id maps", "taking the job's ids",   "setting the host name",
 		                             "building the tree", "starting a session",  "forking the program",  "marking for the OOM killer",
+		                             "taking /proc away",
 		                             "setting rlimits",   "dropping capabilities", "setting no_new_privs", "installing the filter",
 		                             "handing over the listener", "starting the program" };
 
@@ -142,6 +145,8 @@ static void NORETURN become_program(const struct jail_spawn *s, int report_fd, i
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);    /* its own proc files are its own again */
 	if (mark_for_oom() < 0)
 		fail(report_fd, STAGE_OOM);
+	if (s->guard && umount2("/proc", MNT_DETACH) < 0)
+		fail(report_fd, STAGE_PROC);
 	if (jail_rlimits(&s->limits) < 0)
 		fail(report_fd, STAGE_RLIMITS);
 	if (syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)

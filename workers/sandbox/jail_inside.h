@@ -53,6 +53,7 @@ struct jail_spawn {
 	uint32_t argc, envc;
 	uint32_t uid;          /* host id that the job's only id maps to */
 	uint32_t profile;      /* enum jail_profile */
+	uint32_t guard;        /* 1: no /proc, so that processes of this job have no way into one another */
 	struct jail_limits limits;
 	char box[128];         /* host path of the lane's box */
 	uint32_t text_bytes;

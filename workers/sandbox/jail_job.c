@@ -4,7 +4,8 @@
  * {"job":17,"profile":"strict","env":["A=b"],"limits":{...},"files":[{"name":"main.py","base64":"..","executable":false}],
  *  "compile":{"argv":["/usr/bin/gcc",...],"limits":{...},"product":"program"},           (optional)
  *  "argv":["/usr/bin/python3","main.py"],
- *  "runs":[{"stdin":"<base64>","files":[...],"argv":[...],"wall_ms":1000}],              (argv, wall_ms, files: instead of, or beside, the job's)
+ *  "runs":[{"stdin":"<base64>","files":[...],"argv":[...],"wall_ms":1000,"guard":true}], (argv, wall_ms, files: instead of, or beside, the job's)
+ *  "stop_early":true,                                                                    (no more runs after one that did not end well)
  *  "outputs":["plot.png"],"file_bytes":1048576}                                          (collected after the first run)
  * Answer: {"job":17,"compile":RESULT,"runs":[RESULT...],"files":[{"name","bytes","sha256","base64"}],"files_refused":[{"name","why"}]}
  * RESULT: {"exit_code":0,"signal":0,"wall_ms":..,...,"stdout":{"bytes":..,"truncated":..,"base64":..},"refused":[...]}
@@ -344,6 +345,7 @@ static enum rc run_once(struct job *j, const struct doc *run, bool first, struct
 	struct jail_result r = { 0 };
 	enum rc rc = prepare(j, argv ? argv : doc_get(j->doc, "argv"), run, s, err);
 
+	s->guard = doc_get_bool(run, "guard", false);
 	if (rc == RC_OK && buf_add_unbase64(&input, doc_get_text(run, "stdin")) != RC_OK)
 		rc = err_set(err, RC_NEVER, "stdin_base64", "stdin is not base64");
 	if (rc == RC_OK)
@@ -352,7 +354,7 @@ static enum rc run_once(struct job *j, const struct doc *run, bool first, struct
 		if (first)
 			collect(j);
 		doc_add(results, result_doc(&r));
-		*stopped = r.stopped;
+		*stopped = r.stopped || (doc_get_bool(j->doc, "stop_early", false) && !ended_well(&r));
 	}
 	jail_box_unmount(j->lane->box);
 	jail_result_release(&r);

@@ -89,7 +89,7 @@ bool judge_output(const struct test *t, struct slice output, const char *mark)
 {
 	if (t->kind == TEST_CODE) {
 		struct slice end = slice_trim(output);
-		size_t n = strlen(mark);
+		size_t n = mark ? strlen(mark) : 0;
 
 		return end.len >= n && memcmp(end.ptr + end.len - n, mark, n) == 0;
 	}

@@ -32,6 +32,7 @@ struct run {
 	bool sent, stopped;
 	const struct request *request; /* borrowed */
 	struct slice language;         /* borrowed from the runtimes */
+	bool guarded;                  /* tests in code run under the runtime's harness */
 	char mark[MARK_BYTES];
 	run_done *done;
 	void *arg;
@@ -222,7 +223,7 @@ static void finish(struct run *r, struct doc *answer)
 	else if (failed.len > 0)
 		rc = err_set(&err, slice_starts(failed, "file_") || slice_is(failed, "argv") ? RC_NEVER : RC_LATER, failed.ptr, "%s", why.ptr);
 	else
-		rc = judge(answer, r->request, r->mark, o, &err);
+		rc = judge(answer, r->request, r->guarded ? NULL : r->mark, o, &err);
 	o->language = r->language;
 	if (rc != RC_OK) {
 		doc_free(answer);
@@ -346,13 +347,24 @@ static struct doc *files_doc(const struct run_order *o, bool with_program)
 	return files;
 }
 
+/* The test in a process of its own, which the jail keeps out of the program's reach. */
+static void guard_run(const struct run_order *o, const struct test *t, struct doc *run, struct doc *files)
+{
+	doc_add(files, file_doc(SLICE_LITERAL(RUNTIME_HARNESS_NAME), buf_slice(&o->runtime->harness)));
+	doc_add(files, file_doc(SLICE_LITERAL(RUNTIME_TEST_NAME), t->code));
+	doc_set(run, "argv", doc_copy(o->runtime->test_run));
+	doc_set_bool(run, "guard", true);
+}
+
 static enum rc test_run(const struct run_order *o, const struct test *t, const char *mark, bool source_is_placed, struct doc **out, struct err *err)
 {
 	AUTO_BUF struct buf joined = BUF_INIT(2 * LIMIT_ANSWER_BYTES);
 	struct doc *run = doc_new_object(), *files = doc_new_array();
 	enum rc rc = RC_OK;
 
-	if (t->kind == TEST_CODE) {
+	if (t->kind == TEST_CODE && o->runtime->test_run) {
+		guard_run(o, t, run, files);
+	} else if (t->kind == TEST_CODE) {
 		rc = runtime_join(o->runtime, o->program, t->code, mark, &joined, err);
 		doc_add(files, file_doc(o->runtime->source, buf_slice(&joined)));
 	} else {
@@ -406,10 +418,13 @@ static struct doc *compile_doc(const struct runtime *t, const struct run_limits 
 	return d;
 }
 
-static bool any_code_test(const struct request *r)
+/* Is the program's file written anew for a test? */
+static bool any_joined(const struct run_order *o)
 {
+	const struct request *r = o->request;
+
 	for (size_t i = 0; i < r->test_count; i++) {
-		if (r->tests[i].kind == TEST_CODE)
+		if (r->tests[i].kind == TEST_CODE && !o->runtime->test_run)
 			return true;
 	}
 	return false;
@@ -419,7 +434,7 @@ static enum rc order_write(const struct run_order *o, int64_t id, const char *ma
 {
 	AUTO_DOC struct doc *d = doc_new_object();
 	struct doc *limits = doc_new_object(), *outputs = doc_new_array(), *runs = NULL;
-	bool place = !any_code_test(o->request);
+	bool place = !any_joined(o);
 	struct run_limits l;
 	enum rc rc;
 
@@ -439,6 +454,7 @@ static enum rc order_write(const struct run_order *o, int64_t id, const char *ma
 	doc_set_int(d, "file_bytes", l.file_bytes);
 	rc = runs_doc(o, mark, place, &runs, err);
 	if (rc == RC_OK) {
+		doc_set_bool(d, "stop_early", o->request->test_count > 0 && o->request->stop_at_first_failure);
 		doc_set(d, "runs", runs);
 		if (doc_write(d, out) != RC_OK)
 			rc = err_set(err, RC_NEVER, "order_too_large", "program, tests and files pass %d bytes", FRAME_BYTES);
@@ -460,6 +476,7 @@ enum rc run_begin(struct jail *j, const struct run_order *o, run_done *done, voi
 	r->frame = (struct buf)BUF_INIT(FRAME_BYTES);
 	r->request = o->request;
 	r->language = o->runtime->language;
+	r->guarded = o->runtime->test_run != NULL;
 	r->done = done;
 	r->arg = arg;
 	rc = order_write(o, r->id, r->mark, &r->frame, err);

@@ -2,9 +2,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <strings.h>
 
-enum { RUNTIME_BYTES = 64 * 1024 };
+enum { RUNTIME_BYTES = 64 * 1024, PATH_BYTES = 1024 };
 
 /* What no request may pass, whatever it asks for. */
 static const struct run_limits ceilings = {
@@ -17,6 +18,37 @@ static const struct run_limits ceilings = {
 	.file_bytes = LIMIT_FILES_BYTES * 3 / 4 - 1024,
 };
 
+/* The file beside `path` that "test_harness" names. */
+static enum rc read_harness(struct runtime *r, const char *path, struct err *err)
+{
+	struct slice name = doc_get_text(r->doc, "test_harness");
+	const char *slash = strrchr(path, '/');
+	char file[PATH_BYTES], *room;
+	size_t n;
+	FILE *f;
+
+	r->test_run = doc_get(r->doc, "test_run");
+	if (name.len == 0 && !r->test_run)
+		return RC_OK;
+	if (name.len == 0 || !r->test_run || memchr(name.ptr, '/', name.len) || r->compile || r->code_test.len > 0)
+		return err_set(err, RC_NEVER, "runtime", "%s: test_harness (a file beside it) and test_run go together, without compile and code_test",
+		               path);
+	(void)snprintf(file, sizeof(file), "%.*s/%s", slash ? (int)(slash - path) : 1, slash ? path : ".", name.ptr);
+	r->harness = (struct buf)BUF_INIT(RUNTIME_BYTES);
+	f = fopen(file, "re"); /* a cut path does not open, and says so */
+	room = buf_room(&r->harness, RUNTIME_BYTES - 1);
+	n = f && room ? fread(room, 1, RUNTIME_BYTES - 1, f) : 0;
+	if (n > 0)
+		buf_grew(&r->harness, n);
+	if (f)
+		(void)fclose(f); /* read only */
+	if (n == 0 || n == RUNTIME_BYTES - 1)
+		buf_release(&r->harness);
+	if (n == 0 || n == RUNTIME_BYTES - 1)
+		return err_set(err, RC_NEVER, "runtime", "%s: empty, not there, or larger than %d bytes", file, RUNTIME_BYTES);
+	return RC_OK;
+}
+
 static enum rc read_runtime(struct runtime *r, const char *path, struct err *err)
 {
 	static const struct doc_rule members[] = {
@@ -25,7 +57,8 @@ static enum rc read_runtime(struct runtime *r, const char *path, struct err *err
 		{ "env", DOC_ARRAY, true, 1, 32, false },       { "profile", DOC_TEXT, true, 1, 16, false },
 		{ "limits", DOC_OBJECT, true, 1, 8, false },    { "compile", DOC_ARRAY, false, 1, 32, false },
 		{ "product", DOC_TEXT, false, 1, 64, false },   { "compile_limits", DOC_OBJECT, false, 1, 8, false },
-		{ "code_test", DOC_TEXT, false, 1, 4096, false },
+		{ "code_test", DOC_TEXT, false, 1, 4096, false }, { "test_harness", DOC_TEXT, false, 1, 64, false },
+		{ "test_run", DOC_ARRAY, false, 1, 32, false },
 	};
 	enum rc rc = doc_read_file(path, RUNTIME_BYTES, &r->doc, err);
 
@@ -45,7 +78,7 @@ static enum rc read_runtime(struct runtime *r, const char *path, struct err *err
 	r->compile_limits = doc_get(r->doc, "compile_limits");
 	if (r->compile && (r->product.len == 0 || !r->compile_limits))
 		return err_set(err, RC_NEVER, "runtime", "%s: compile needs product and compile_limits", path);
-	return RC_OK;
+	return read_harness(r, path, err);
 }
 
 enum rc runtimes_open(const char *folder, struct runtimes *out, struct err *err)
@@ -59,7 +92,7 @@ enum rc runtimes_open(const char *folder, struct runtimes *out, struct err *err)
 		return err_set(err, RC_NEVER, "runtimes", "sandbox.runtimes = %s: %s", folder, strerror(errno));
 	while (rc == RC_OK && (e = readdir(d))) {
 		size_t n = strlen(e->d_name);
-		char path[1024];
+		char path[PATH_BYTES];
 
 		if (n < 6 || strcmp(e->d_name + n - 5, ".json") != 0)
 			continue;
@@ -79,10 +112,16 @@ enum rc runtimes_open(const char *folder, struct runtimes *out, struct err *err)
 	return rc;
 }
 
+static void free_runtime(struct runtime *r)
+{
+	buf_release(&r->harness);
+	doc_free(r->doc);
+}
+
 void runtimes_release(struct runtimes *r)
 {
 	for (size_t i = 0; i < r->count; i++)
-		doc_free(r->list[i].doc);
+		free_runtime(&r->list[i]);
 	r->count = 0;
 }
 

@@ -4,7 +4,9 @@
  * {"language":"python","aliases":["py"],"source":"main.py","run":["/usr/bin/python3","main.py"],"env":["PATH=/usr/bin:/bin"],"profile":"strict",
  *  "limits":{"wall_ms","cpu_ms","memory_bytes","pids","disk_bytes"},                  defaults; a request may lower or raise within the ceilings
  *  "compile":["/usr/bin/gcc",...],"product":"program","compile_limits":{...},          languages that are compiled
- *  "code_test":"{{program}}\n{{test}}\nprint('{{mark}}')"}                             how a test in code is joined to the program; absent: io tests only
+ *  "code_test":"{{program}}\n{{test}}\nprint('{{mark}}')",                             how a test in code is joined to the program, or:
+ *  "test_harness":"python_harness.py","test_run":["/usr/bin/python3",...]}             a file beside this one that runs the test in a process of its own
+ * Neither: io tests only.  A program that is joined to its test can forge the verdict; under a harness it cannot (SECURITY.md).
  */
 #ifndef AIRLOCK_RUNTIME_H
 #define AIRLOCK_RUNTIME_H
@@ -19,7 +21,13 @@ struct runtime {
 	struct doc *doc;          /* owns everything below */
 	struct slice language, source, product, profile, code_test;
 	const struct doc *run, *compile, *env, *limits, *compile_limits; /* compile: NULL if none */
+	const struct doc *test_run; /* NULL: no harness */
+	struct buf harness;
 };
+
+/* Where a harness and the test that it runs lie, beside the program. */
+#define RUNTIME_HARNESS_NAME "airlock_harness"
+#define RUNTIME_TEST_NAME "airlock_test"
 struct runtimes {
 	size_t count;
 	struct runtime list[RUNTIMES_MAX];
