@@ -28,7 +28,7 @@ check-pipe: build ## the whole pipeline on real Kafka and PostgreSQL, on ports o
 
 test: ## all tests, in order; installs what is missing first
 	@scripts/setup
-	@scripts/test check check-san check-fault check-escape check-pipe check-ops
+	@scripts/test check check-san check-fault check-escape check-db check-pipe check-ops
 
 example: build ## write deploy/airlock.conf.example from the programs' tables
 	@scripts/example >deploy/airlock.conf.example

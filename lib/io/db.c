@@ -405,6 +405,12 @@ static bool copy_on(struct db *d, struct op *o)
 	return true;
 }
 
+/* The server takes a stream of which we have not given all: that libpq's own buffer is empty does not mean that nothing is to be sent. */
+static bool copy_goes_on(const struct op *o)
+{
+	return o != NULL && o->sent && o->kind == OP_COPY && !o->copy_ended && o->result != NULL && PQresultStatus(o->result) == PGRES_COPY_IN;
+}
+
 static void flush(struct db *d)
 {
 	int unsent = PQflush(d->conn);
@@ -412,7 +418,7 @@ static void flush(struct db *d)
 	if (unsent < 0)
 		lost_by_libpq(d);
 	else
-		watch_change(d->watch, unsent > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+		watch_change(d->watch, unsent > 0 || copy_goes_on(d->first) ? LOOP_READ | LOOP_WRITE : LOOP_READ);
 }
 
 static void pump(void *arg)
@@ -500,7 +506,7 @@ static bool copy_answers(struct db *d, struct op *o)
 	while (!PQisBusy(d->conn)) {
 		PGresult *r;
 
-		if (o->copy_ended || !(o->result != NULL && PQresultStatus(o->result) == PGRES_COPY_IN)) {
+		if (!copy_goes_on(o)) {
 			r = PQgetResult(d->conn);
 			if (r == NULL) { /* the end of it */
 				if (PQenterPipelineMode(d->conn) != 1) {
