@@ -85,6 +85,12 @@ static void put_mdoc(const char *text)
 		else
 			putchar(*text);
 		begins = *text == '\n';
+		/* A sentence begins on a line of its own: the formatter sets the space. */
+		if ((*text == '.' || *text == '?') && text[1] == ' ' && text[2] == ' ') {
+			putchar('\n');
+			begins = true;
+			text += 2;
+		}
 	}
 }
 
@@ -126,7 +132,7 @@ int cmd_manual(struct cli *c)
 	const char *group = "";
 
 	(void)c; /* it takes no option */
-	printf(".\\\" Made by `airlock manual`, from the table of commands.\n.Dd $Mdocdate$\n.Dt AIRLOCK 1\n.Os Airlock\n.Sh NAME\n.Nm airlock\n"
+	printf(".\\\" Made by `airlock manual`, from the table of commands.\n.Dd November 25, 2026\n.Dt AIRLOCK 1\n.Os\n.Sh NAME\n.Nm airlock\n"
 	       ".Nd submit coding requests, read results and verdicts, look after the pipeline\n.Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar options\n.Nm\n.Fl \\-version\n"
 	       ".Sh DESCRIPTION\n.Nm\ntalks to a gateway of Airlock with the rights of its API key.\nText that comes from outside is cleaned of control "
 	       "characters before it is printed;\n.Fl \\-json\nhas every byte, escaped.\n.Pp\nA\n.Ar command\nthat is not listed here is looked for as\n"

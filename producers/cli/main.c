@@ -166,6 +166,17 @@ static int run_command(const struct cli_command *k, int argc, char **argv)
 	return reader_left() ? CLI_SOME : cli_fail(&c, CLI_NONE, "cannot write: %s", strerror(errno));
 }
 
+/* The programs' settings files are made of such examples; what is shared with them stands in theirs. */
+static int print_example(void)
+{
+	static const struct conf_row *const tables[] = { rows, NULL };
+	AUTO_BUF struct buf text = BUF_INIT(64 * 1024);
+
+	if (conf_example(tables, &text) != RC_OK || fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0)
+		return CLI_NONE;
+	return CLI_OK;
+}
+
 int main(int argc, char **argv)
 {
 	static char help[] = "--help";
@@ -180,6 +191,8 @@ int main(int argc, char **argv)
 		printf("airlock %s\n", AIRLOCK_VERSION);
 		return CLI_OK;
 	}
+	if (strcmp(argv[1], "--settings-example") == 0)
+		return print_example();
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (strcmp(argv[1], "help") == 0 && argc == 2)) {
 		print_help(stdout);
 		return CLI_OK;
