@@ -23,8 +23,15 @@ demo: ## the sample batch through everything, ending in a table
 	@scripts/up
 	@scripts/demo
 
-check-pipe: build ## the whole pipeline on real Kafka and PostgreSQL, on ports of its own
-	@tests/pipe/run $(sort $(wildcard tests/pipe/t*.sh))
+# A topic read and written by hand, for the pipe tests.
+PIPE_HAND = $(OUT)/pipe/hand
+$(PIPE_HAND): $(call objects,tests/pipe/hand.c) $(LIBS_ALL)
+	@mkdir -p $(@D)
+	@echo "ld $@"
+	@$(CC) $(ALL_LDFLAGS) -o $@ $(call objects,tests/pipe/hand.c) $(LIBS_ALL) $(IO_LIBS) $(BASE_LIBS)
+
+check-pipe: build $(PIPE_HAND) ## the whole pipeline on real Kafka and PostgreSQL, on ports of its own
+	@tests/pipe/run $(sort $(wildcard tests/pipe/t*.sh tests/pipe/t*.py))
 
 test: ## all tests, in order; installs what is missing first
 	@scripts/setup

@@ -71,6 +71,9 @@ void lineage_release(struct lineage *l);
 MUSTCHECK enum rc lineage_demand(enum program self, const struct message *m, struct lineage *l, const struct request *r,
                                  struct err *err);
 
+/* Does m stand where self takes over?  Part of lineage_demand(); alone for RECORD, which asks it of a dead letter about the step that gave up. */
+MUSTCHECK enum rc lineage_place(enum program self, const struct message *m, const struct request *r, struct err *err);
+
 /* A MAC over a dead letter's origin and bytes, or other detached text, from self for RECORD.  out: base64 text. */
 MUSTCHECK enum rc lineage_sign_detached(const struct keyring *k, const char *domain, struct slice bytes, struct buf *out);
 MUSTCHECK enum rc lineage_check_detached(const struct keyring *k, enum program signer, int64_t epoch, const char *domain,

@@ -53,12 +53,12 @@ static enum kind stands_at(const struct message *m)
 	return m->entries[i].kind == KIND_DECISION ? m->entries[i - 1].kind : m->entries[i].kind;
 }
 
-static enum rc in_its_place(const struct ask *a)
+enum rc lineage_place(enum program self, const struct message *m, const struct request *r, struct err *err)
 {
-	enum kind at = stands_at(a->m);
+	enum kind at = stands_at(m);
 	bool fits = true;
 
-	switch (a->self) {
+	switch (self) {
 	case PROGRAM_SCREEN:
 		fits = at == KIND_REQUEST || at == KIND_REPAIR;
 		break;
@@ -66,18 +66,18 @@ static enum rc in_its_place(const struct ask *a)
 		fits = at == KIND_SCREEN;
 		break;
 	case PROGRAM_INSPECT:
-		fits = at == (a->r->own_program ? KIND_SCREEN : KIND_INFER);
+		fits = at == (r->own_program ? KIND_SCREEN : KIND_INFER);
 		break;
 	case PROGRAM_RUN:
 		fits = at == KIND_INSPECT;
 		break;
 	case PROGRAM_REVIEW:
-		fits = at == (a->r->execute ? KIND_RUN : KIND_INSPECT);
+		fits = at == (r->execute ? KIND_RUN : KIND_INSPECT);
 		break;
 	default: /* RECORD and MONITOR see any */
 		break;
 	}
-	return fits ? RC_OK : err_set(a->err, RC_NEVER, "lineage_place", "%s is not what follows %s", program_name(a->self),
+	return fits ? RC_OK : err_set(err, RC_NEVER, "lineage_place", "%s is not what follows %s", program_name(self),
 	                              kind_name(at));
 }
 
@@ -402,7 +402,7 @@ enum rc lineage_demand(enum program self, const struct message *m, struct lineag
 	if (r == NULL)
 		return RC_OK;
 	l->seen.deadline_ms = r->deadline_ms;
-	rc = in_its_place(&a);
+	rc = lineage_place(self, m, r, err);
 	if (rc == RC_OK)
 		rc = way_as_asked(&a);
 	if (rc == RC_OK)

@@ -498,3 +498,36 @@ enum rc request_write(const struct request *r, struct buf *out, struct err *err)
 	write_metadata(r, &l);
 	return line_end(&l, LIMIT_REQUEST_BYTES, err);
 }
+
+/* ---- headers ------------------------------------------------------------------------------------------------------- */
+
+static bool is_number(struct slice value, int64_t right)
+{
+	int64_t got = 0;
+
+	return slice_int(value, 0, INT64_MAX, &got) == RC_OK && got == right;
+}
+
+enum rc request_check_header(const struct request *r, int64_t deadline_ms, struct slice name, struct slice value, unsigned *seen,
+                             struct err *err)
+{
+	enum { VERSION = 1, TENANT = 2, DEADLINE = 4 };
+	bool same = true;
+
+	if (name.len == 0)
+		return *seen == (VERSION | TENANT | DEADLINE) ? RC_OK : err_set(err, RC_NEVER, "header_missing",
+			"airlock-version, airlock-tenant and airlock-deadline must be there");
+	if (slice_is(name, "airlock-version")) {
+		*seen |= VERSION;
+		same = is_number(value, MESSAGE_VERSION);
+	} else if (slice_is(name, "airlock-tenant")) {
+		*seen |= TENANT;
+		same = slice_equal(value, r->tenant);
+	} else if (slice_is(name, "airlock-deadline")) {
+		*seen |= DEADLINE;
+		same = is_number(value, r->deadline_ms) || is_number(value, deadline_ms);
+	} else if (slice_is(name, "traceparent")) {
+		same = slice_equal(value, r->traceparent);
+	}
+	return same ? RC_OK : err_set(err, RC_NEVER, "header_differs", "header %.*s is not what line 1 says", (int)name.len, name.ptr);
+}

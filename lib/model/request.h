@@ -72,4 +72,9 @@ void request_release(struct request *r);
 /* The fields but doc -> a line without newline.  What it writes, request_read() accepts, or RC_NEVER. */
 MUSTCHECK enum rc request_write(const struct request *r, struct buf *out, struct err *err);
 
+/* Kafka's headers are copies of line 1 for tools: what says something else is garbage, and the three that must be there must be.  One call a header,
+ * then one with an empty name.  *seen: 0 before the first.  deadline_ms: the request's, or what a person's decision set.  RC_NEVER "header_*". */
+MUSTCHECK enum rc request_check_header(const struct request *r, int64_t deadline_ms, struct slice name, struct slice value, unsigned *seen,
+                                       struct err *err);
+
 #endif

@@ -6,22 +6,6 @@
 
 #include "model/ending.h"
 
-static enum rc check_number(struct slice value, int64_t right, struct err *err, const char *what)
-{
-	int64_t got = 0;
-
-	if (slice_int(value, 0, INT64_MAX, &got) != RC_OK || got != right)
-		return err_set(err, RC_NEVER, "header_differs", "header %s is not what line 1 says", what);
-	return RC_OK;
-}
-
-static enum rc check_text(struct slice value, struct slice right, struct err *err, const char *what)
-{
-	if (!slice_equal(value, right))
-		return err_set(err, RC_NEVER, "header_differs", "header %s is not what line 1 says", what);
-	return RC_OK;
-}
-
 /* Headers are copies for tools; one that says something else than line 1 is garbage.  A held request's new deadline is in the decision. */
 static enum rc check_headers(const struct work *w, struct err *err)
 {
@@ -30,27 +14,10 @@ static enum rc check_headers(const struct work *w, struct err *err)
 	unsigned seen = 0;
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; rc == RC_OK && i < k->header_count; i++) {
-		struct slice name = k->headers[i].name, value = k->headers[i].value;
-
-		if (slice_is(name, "airlock-version")) {
-			seen |= 1;
-			rc = check_number(value, MESSAGE_VERSION, err, "airlock-version");
-		} else if (slice_is(name, "airlock-tenant")) {
-			seen |= 2;
-			rc = check_text(value, r->tenant, err, "airlock-tenant");
-		} else if (slice_is(name, "airlock-deadline")) {
-			seen |= 4;
-			rc = check_number(value, r->deadline_ms, err, "airlock-deadline");
-			if (rc != RC_OK)
-				rc = check_number(value, w->job.deadline_ms, err, "airlock-deadline");
-		} else if (slice_is(name, "traceparent")) {
-			rc = check_text(value, r->traceparent, err, "traceparent");
-		}
-	}
-	if (rc == RC_OK && seen != 7)
-		rc = err_set(err, RC_NEVER, "header_missing", "airlock-version, airlock-tenant and airlock-deadline must be there");
-	return rc;
+	for (size_t i = 0; rc == RC_OK && i < k->header_count; i++)
+		rc = k->headers[i].name.len == 0 ? RC_OK :
+		     request_check_header(r, w->job.deadline_ms, k->headers[i].name, k->headers[i].value, &seen, err);
+	return rc == RC_OK ? request_check_header(r, w->job.deadline_ms, SLICE_EMPTY, SLICE_EMPTY, &seen, err) : rc;
 }
 
 /* The last decision of a person in this attempt moves the deadline. */

@@ -396,6 +396,25 @@ static enum rc from_alerts(struct rows *r, struct batch *b, struct item *it, str
 	return rc;
 }
 
+/* Whole up to the step that gave it up: it stood on the topic that this step reads, in its lane, with the lines that come before that step and with
+ * its own headers.  A genuine message that somebody copied to another place is dead there, and its request lives on. */
+static enum rc at_its_step(const struct rows *r, const struct item *it, const struct dead *d, struct err *err)
+{
+	const struct request *request = &r->scratch.request;
+	const struct flow_step *step = flow_step(d->by);
+	const struct kafka_record *k = &it->record;
+	unsigned seen = 0;
+	enum rc rc;
+
+	if (step == NULL || !slice_is(d->topic, topic_name(step->reads, request->lane)))
+		return err_set(err, RC_NEVER, "dead_place", "not from the topic that it belongs on");
+	rc = lineage_place(d->by, &r->message, request, err);
+	for (size_t i = 0; rc == RC_OK && i < k->header_count; i++)
+		rc = k->headers[i].name.len == 0 ? RC_OK : request_check_header(request, r->lineage.seen.deadline_ms, k->headers[i].name,
+		                                                                k->headers[i].value, &seen, err);
+	return rc == RC_OK ? request_check_header(request, r->lineage.seen.deadline_ms, SLICE_EMPTY, SLICE_EMPTY, &seen, err) : rc;
+}
+
 /* A dead letter is kept in any case.  It ends its request only if its writer is who it says and what is inside is whole. */
 static enum rc from_dead(struct rows *r, struct batch *b, struct item *it, struct err *err)
 {
@@ -413,6 +432,8 @@ static enum rc from_dead(struct rows *r, struct batch *b, struct item *it, struc
 	if (rc != RC_OK)
 		return rc;
 	rc = whole(r, it->record.bytes, it->record.key, &o, &why);
+	if (rc == RC_OK && genuine && o.request)
+		rc = at_its_step(r, it, &d, &why);
 	if (rc == RC_OK && genuine && o.request) {
 		const struct override override = { .code_text = d.code, .text = SLICE_LITERAL("The request could not be handled."), .by = d.by,
 			                               .at_ms = it->record.timestamp_ms > 0 ? it->record.timestamp_ms : clock_wall_ms() };
