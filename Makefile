@@ -56,12 +56,13 @@ MODERATE_LIBS = -lhs -licuuc -licui18n -licudata
 
 # ---- programs --------------------------------------------------------------------------------------------------------
 PROGRAMS = airlock airlock-gateway airlock-moderate airlock-infer airlock-sandbox airlock-jail airlock-record \
-	airlock-monitor airlock-model-replay
+	airlock-monitor airlock-run airlock-model-replay
 SRC_airlock = $(wildcard producers/cli/*.c)
 SRC_airlock-gateway = $(wildcard producers/gateway/*.c)
 SRC_airlock-moderate = $(wildcard workers/moderate/*.c)
 SRC_airlock-infer = $(wildcard workers/infer/*.c)
-SRC_airlock-sandbox = $(filter-out workers/sandbox/jail_%,$(wildcard workers/sandbox/*.c))
+SRC_airlock-sandbox = $(filter-out workers/sandbox/jail_% workers/sandbox/run_main.c,$(wildcard workers/sandbox/*.c))
+SRC_airlock-run = $(filter-out workers/sandbox/jail_% workers/sandbox/main.c,$(wildcard workers/sandbox/*.c))
 SRC_airlock-jail = $(wildcard workers/sandbox/jail_*.c)
 SRC_airlock-record = $(wildcard workers/record/*.c)
 SRC_airlock-monitor = $(wildcard workers/monitor/*.c)
@@ -108,6 +109,7 @@ $(eval $(call program,airlock-gateway,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
 $(eval $(call program,airlock-moderate,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS) $(MODERATE_LIBS)))
 $(eval $(call program,airlock-infer,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
 $(eval $(call program,airlock-sandbox,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
+$(eval $(call program,airlock-run,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
 $(eval $(call program,airlock-jail,$(LIB_BASE),$(JAIL_LIBS)))
 $(eval $(call program,airlock-record,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))
 $(eval $(call program,airlock-monitor,$(LIBS_ALL),$(IO_LIBS) $(BASE_LIBS)))

@@ -18,6 +18,11 @@
 
 #define ROOT JAIL_RUN_DIR "/root"
 
+/* What is shown of the host, read-only. */
+static const char *const tops[] = { "usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
+static const char *const etc[] = { "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types" };
+static const char *const nodes[] = { "null", "zero", "full", "random", "urandom" };
+
 /* ---- inside: the tree, in init; returns 0 or -1 with errno; no allocation ---- */
 
 static int set_flags(const char *path, uint64_t flags)
@@ -76,19 +81,17 @@ static int place_top(const char *name)
 
 static int place_etc(void)
 {
-	static const char *const binds[] = { "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types" };
-
 	if (mkdir(ROOT "/etc", 0755) < 0 || put_text(ROOT "/etc/passwd", "sandbox:x:1000:1000:sandbox:/work:/bin/sh\n") < 0 ||
 	    put_text(ROOT "/etc/group", "sandbox:x:1000:\n") < 0 ||
 	    put_text(ROOT "/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n") < 0 ||
 	    put_text(ROOT "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n") < 0)
 		return -1;
-	for (size_t i = 0; i < COUNT_OF(binds); i++) {
+	for (size_t i = 0; i < COUNT_OF(etc); i++) {
 		char host[64], mine[128];
 		struct stat st;
 
-		(void)snprintf(host, sizeof(host), "/etc/%s", binds[i]);
-		(void)snprintf(mine, sizeof(mine), ROOT "/etc/%s", binds[i]);
+		(void)snprintf(host, sizeof(host), "/etc/%s", etc[i]);
+		(void)snprintf(mine, sizeof(mine), ROOT "/etc/%s", etc[i]);
 		if (stat(host, &st) < 0)
 			continue;
 		if ((S_ISDIR(st.st_mode) ? mkdir(mine, 0755) : touch(mine)) < 0 || bind_read_only(host, mine) < 0)
@@ -99,8 +102,6 @@ static int place_etc(void)
 
 static int place_dev(void)
 {
-	static const char *const nodes[] = { "null", "zero", "full", "random", "urandom" };
-
 	if (mkdir(ROOT "/dev", 0755) < 0)
 		return -1;
 	for (size_t i = 0; i < COUNT_OF(nodes); i++) {
@@ -143,8 +144,6 @@ static int place_box(const struct jail_spawn *s)
 
 int jail_fs_enter(const struct jail_spawn *s)
 {
-	static const char *const tops[] = { "usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
-
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", ROOT, "tmpfs", MS_NOSUID | MS_NODEV, "size=256k,nr_inodes=512,mode=755") < 0)
 		return -1;
@@ -315,4 +314,29 @@ enum rc jail_box_get(const char *path, const char *name, struct buf *out, struct
 	if (rc == RC_OK && n < 0)
 		rc = err_set(err, RC_NEVER, "unreadable", "%s", strerror(errno));
 	return rc;
+}
+
+static enum rc explain_list(struct buf *out, const char *title, const char *under, const char *const *names, size_t count)
+{
+	enum rc rc = buf_printf(out, "  %-18s", title);
+
+	for (size_t i = 0; rc == RC_OK && i < count; i++)
+		rc = buf_printf(out, " %s%s", under, names[i]);
+	return rc == RC_OK ? buf_add_text(out, "\n") : rc;
+}
+
+enum rc jail_fs_explain(struct buf *out)
+{
+	enum rc rc = buf_add_text(out, "files\n");
+
+	if (rc == RC_OK)
+		rc = explain_list(out, "shown, read-only", "/", tops, COUNT_OF(tops));
+	if (rc == RC_OK)
+		rc = explain_list(out, "", "/etc/", etc, COUNT_OF(etc));
+	if (rc == RC_OK)
+		rc = explain_list(out, "devices", "/dev/", nodes, COUNT_OF(nodes));
+	return rc == RC_OK ? buf_add_text(out, "  writable           /work /tmp /dev/shm: one tmpfs, fresh for each run, with the disk limit, 4096 inodes, no setuid\n"
+	                                       "  /proc              of its own processes only\n"
+	                                       "  everything else    is not there\n") :
+	                     rc;
 }

@@ -173,4 +173,10 @@ MUSTCHECK enum rc jail_job(struct jail_lane *l, const struct doc *job, struct bu
 /* Prove each layer on this machine with small programs of ours; *report gets one line a layer. */
 MUSTCHECK enum rc jail_check(struct jail_lane *l, struct buf *report, struct err *err);
 
+/* ---- jail_explain.c: for people; RC_NEVER where out has no room ---- */
+
+MUSTCHECK enum rc jail_explain(const struct jail_lane *l, struct buf *out);
+MUSTCHECK enum rc jail_fs_explain(struct buf *out);       /* jail_fs.c */
+MUSTCHECK enum rc jail_syscalls_explain(struct buf *out); /* jail_syscalls.c */
+
 #endif

@@ -4,6 +4,7 @@
  *
  *   airlock-jail --fd N --lanes N      serve jobs on descriptor N until it closes
  *   airlock-jail --check               prove each layer on this machine, print one line a layer, exit 0 or 3
+ *   airlock-jail --explain             the same, then what the sandbox allows, shows and limits
  *
  * Rights it keeps, and why: CAP_SYS_ADMIN (namespaces, mounts), CAP_NET_ADMIN (loopback of a lane's empty network), CAP_SETUID and
  * CAP_SETGID (id maps), CAP_KILL (jobs run under other ids), CAP_CHOWN, CAP_DAC_OVERRIDE and CAP_FOWNER (files in a box), CAP_SYS_RESOURCE (OOM score),
@@ -210,7 +211,7 @@ static void end_lanes(struct slot *slots, int count)
 	}
 }
 
-static int check(struct jail_place *place)
+static int check(const struct jail_place *place, bool and_explain)
 {
 	AUTO_BUF struct buf report = BUF_INIT(65536);
 	struct err err = { 0 };
@@ -219,6 +220,8 @@ static int check(struct jail_place *place)
 
 	if (rc == RC_OK)
 		rc = jail_check(&lane, &report, &err);
+	if (rc == RC_OK && and_explain)
+		rc = jail_explain(&lane, &report);
 	jail_lane_close(&lane);
 	if (report.len > 0)
 		(void)!write(1, report.data, report.len); /* a report nobody reads */
@@ -241,7 +244,7 @@ static int run(const struct jail_place *place, int worker, int count)
 int main(int argc, char **argv)
 {
 	int64_t fd = -1, lanes = 0;
-	bool only_check = false;
+	bool only_check = false, explain = false;
 	struct jail_place place;
 	struct err err = { 0 };
 	enum rc rc = RC_OK;
@@ -254,6 +257,8 @@ int main(int argc, char **argv)
 			rc = slice_int(slice_text(argv[++i]), 1, JAIL_LANES, &lanes);
 		else if (strcmp(argv[i], "--check") == 0)
 			only_check = true;
+		else if (strcmp(argv[i], "--explain") == 0)
+			only_check = explain = true;
 		else if (strcmp(argv[i], "--version") == 0)
 			return printf("airlock-jail %s\n", AIRLOCK_VERSION) < 0;
 		else
@@ -262,7 +267,7 @@ int main(int argc, char **argv)
 			break;
 	}
 	if (rc != RC_OK || (!only_check && (fd < 0 || lanes == 0))) {
-		fprintf(stderr, "Use: airlock-jail --fd N --lanes N | --check | --version\n"
+		fprintf(stderr, "Use: airlock-jail --fd N --lanes N | --check | --explain | --version\n"
 		                "Runs programs for airlock-sandbox, which starts it; --check tells what this machine can isolate.\n");
 		return EXIT_USE;
 	}
@@ -276,7 +281,7 @@ int main(int argc, char **argv)
 		rc = jail_place_open(&place, &err);
 	if (rc != RC_OK)
 		return complain(&err, EXIT_UNSAFE);
-	code = only_check ? check(&place) : run(&place, (int)fd, (int)lanes);
+	code = only_check ? check(&place, explain) : run(&place, (int)fd, (int)lanes);
 	jail_place_close(&place);
 	return code;
 }

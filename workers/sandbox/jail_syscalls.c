@@ -251,3 +251,35 @@ void jail_syscalls_answer(int listener, struct jail_refusals *r)
 		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: it died meanwhile */
 	}
 }
+
+static enum rc explain_names(struct buf *out, const char *title, const char *const *names, size_t count)
+{
+	enum { WIDTH = 120 };
+	size_t column = WIDTH;
+	enum rc rc = buf_printf(out, "  %s (%zu)", title, count);
+
+	for (size_t i = 0; rc == RC_OK && i < count; i++) {
+		bool wrap = column + strlen(names[i]) + 1 > WIDTH;
+
+		rc = buf_printf(out, "%s%s", wrap ? "\n    " : " ", names[i]);
+		column = (wrap ? 4 : column + 1) + strlen(names[i]);
+	}
+	return rc == RC_OK ? buf_add_text(out, "\n") : rc;
+}
+
+enum rc jail_syscalls_explain(struct buf *out)
+{
+	enum rc rc = buf_add_text(out, "\nsystem calls\n");
+
+	if (rc == RC_OK)
+		rc = explain_names(out, "allowed", allowed, COUNT_OF(allowed));
+	if (rc == RC_OK)
+		rc = buf_add_text(out, "  allowed by argument\n    clone without a namespace; socket of AF_UNIX, AF_INET, AF_INET6; mknod of a named pipe; a few ioctl and prctl\n"
+		                       "  answered \"no such call\" and not told\n    clone3\n"
+		                       "  ended at once\n    calls through the 32-bit entries\n");
+	if (rc == RC_OK)
+		rc = explain_names(out, "refused and told, without weight", soft, COUNT_OF(soft));
+	return rc == RC_OK ? buf_printf(out, "  refused, told, and a violation\n    all others; a program that is refused more than %d times is ended\n",
+	                                (int)JAIL_REFUSED_CALLS) :
+	                     rc;
+}
