@@ -52,7 +52,7 @@ struct exchange {
 	struct conn *conn;
 	struct MHD_Connection *connection;
 	enum state state;
-	bool in_handler, suspended;
+	bool in_handler, suspended, sent;
 	struct slice method, path;
 	struct buf body;
 	size_t discarded;
@@ -292,10 +292,10 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls, en
 	struct exchange *x = *con_cls;
 
 	(void)c;
-	(void)why;
 	*con_cls = NULL;
 	if (!x)
 		return;
+	x->sent = x->state == ANSWERED && why == MHD_REQUEST_TERMINATED_COMPLETED_OK;
 	if (x->conn) {
 		x->conn->due_ms = clock_mono_ms() + s->limits.idle_ms;
 		if (s->draining) /* keep-alive ends here; "Connection: close" may have come too late for this one */
@@ -563,6 +563,11 @@ void exchange_own(struct exchange *x, void *own, void (*gone)(void *own))
 {
 	x->own = own;
 	x->gone = gone;
+}
+
+bool exchange_sent(const struct exchange *x)
+{
+	return x->sent;
 }
 
 void *exchange_get_own(const struct exchange *x)

@@ -34,6 +34,7 @@ struct slice exchange_header(const struct exchange *x, const char *name);  /* ca
 struct slice exchange_body(const struct exchange *x);
 struct slice exchange_peer(const struct exchange *x);                      /* address as text */
 void exchange_own(struct exchange *x, void *own, void (*gone)(void *own)); /* gone: called once when the exchange ends, also if the client left first */
+bool exchange_sent(const struct exchange *x); /* in gone(): the whole answer was handed to the client's connection */
 void *exchange_get_own(const struct exchange *x);
 
 /* The answer. */

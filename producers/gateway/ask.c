@@ -17,6 +17,8 @@ static void gone(void *own)
 {
 	struct ask *k = own;
 
+	if (k->status >= 200 && k->status < 300 && exchange_sent(k->x))
+		submit_delivered(k);
 	k->gone = true;
 	wait_stop(k);
 	if (k->under_way == 0)
@@ -37,6 +39,7 @@ void ask_answer(struct ask *k, int status, const struct doc *d)
 	if (!ask_open(k))
 		return;
 	k->answered = true;
+	k->status = status;
 	wait_stop(k);
 	if (doc_write(d, &text) != RC_OK) {
 		exchange_answer(x, 500, "application/json", SLICE_LITERAL("{\"error\":{\"message\":\"the answer is too large\"}}"));

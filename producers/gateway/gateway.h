@@ -22,7 +22,11 @@
 #include "producers/gateway/key.h"
 #include "producers/gateway/rate.h"
 
+/* After so long a produce has been acknowledged or has failed: librdkafka gives up after 30 s (lib/io/kafka.c), and 5 s for the rest. */
+enum { GATEWAY_PRODUCE_MS = 35000 };
+
 struct ask;
+struct cancels;
 struct gateway {
 	struct service *service;
 	struct keyring *keyring;
@@ -32,6 +36,7 @@ struct gateway {
 	struct serve *serve;
 	struct kafka_producer *producer;
 	struct db *db;
+	struct cancels *cancels;
 	struct ask *waiting;          /* for the end of their request */
 	struct timer *recheck;
 	struct metric *accepted, *refused, *polls, *unstored;
@@ -51,9 +56,10 @@ struct ask {
 	int64_t wait_until_ms;         /* monotonic; 0: answer at once */
 	struct ask *next, **at;       /* in gateway.waiting; at NULL: not there */
 	struct buf message;            /* to publish */
-	char idempotency[128];
+	char idempotency[128];         /* "": none */
 	struct sha256 body_sha256;
 	bool background;
+	int status;                    /* answered with */
 	int64_t limit;                 /* of a list: rows of a page */
 };
 
@@ -84,6 +90,13 @@ const struct route *route_find(struct slice method, struct slice path, struct sl
 /* ---- submit.c: a body becomes a request ---- */
 void submit_response(struct ask *k, struct slice part);
 void submit_program(struct ask *k, struct slice part);
+void submit_mark(struct ask *k, const char *state); /* of its row for repeats, if it has one: accepted, void */
+void submit_delivered(struct ask *k);               /* the client has its answer */
+
+/* ---- cancel.c: requests that may have arrived but were promised to nobody: ended as soon as that can be ---- */
+MUSTCHECK struct cancels *cancels_new(struct gateway *g);
+void cancels_free(struct cancels *c);
+void cancel_add(struct gateway *g, const struct uuid *id, const char *tenant);
 
 /* ---- query.c: JSON that PostgreSQL makes ---- */
 /* One row, one column: the answer.  No row or NULL: 404. */
@@ -110,7 +123,11 @@ void decide_one(struct ask *k, struct slice part);
 
 /* ---- publish.c ---- */
 void publish_request(struct ask *k, const struct request *r, struct slice line);
+void publish_accepted(struct ask *k); /* k->id is in the log: answer, now or at its end */
 void publish_end(struct ask *k, enum status status);
+/* A signed end, and a hint for the workers.  RC_OK: done is called once; else it is not. */
+MUSTCHECK enum rc publish_end_of(struct gateway *g, const struct uuid *id, struct slice tenant, enum status status, const char *code,
+                                 kafka_published *done, void *arg, struct err *err);
 /* A whole signed message of k->id, whose line 1 is r.  RC_OK: one thing more is under way, done() owes an ask_return(); else it is not called. */
 MUSTCHECK enum rc publish_message(struct ask *k, enum topic t, const struct request *r, struct slice bytes, kafka_published *done, void *arg,
                                   struct err *err);

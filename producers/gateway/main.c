@@ -135,6 +135,7 @@ static enum rc start(struct service *s, void *self, struct err *err)
 	for (size_t i = 0; i < COUNT_OF(warmed); i++)
 		topics[i] = topic_name(warmed[i], LANE_INTERACTIVE);
 	topics[COUNT_OF(warmed)] = topic_name(TOPIC_REQUESTS, LANE_BATCH);
+	g->cancels = cancels_new(g);
 	g->recheck = timer_new(service_loop(s), every_while, g);
 	timer_set(g->recheck, POLL_READY_MS);
 	rc = kafka_producer_open(service_loop(s), &kafka, &g->producer, err);
@@ -184,6 +185,7 @@ static void close_gateway(void *self)
 		kafka_producer_close(g->producer, CLOSE_MS);
 	if (g->db)
 		db_close(g->db);
+	cancels_free(g->cancels); /* behind the producer: that calls back for what it had */
 	timer_free(g->recheck);
 	keyring_free(g->keyring);
 	key_cache_free(g->keys);

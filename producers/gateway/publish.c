@@ -6,7 +6,7 @@
 
 #include "model/lineage.h"
 
-enum { HEADERS = 4, DB_MS = 5000, HOLD_MS = 120000, CANCEL_WAIT_MS = 5000 };
+enum { HEADERS = 4, HOLD_MS = 120000, CANCEL_WAIT_MS = 5000 };
 
 /* Headers are copies for tools: steps compare them with line 1. */
 struct heads {
@@ -26,35 +26,25 @@ static void heads_set(struct heads *h, struct slice tenant, int64_t deadline_ms,
 		h->list[h->count++] = (struct kafka_header){ SLICE_LITERAL("traceparent"), traceparent };
 }
 
-static enum rc send(struct ask *k, enum topic t, enum lane lane, struct slice bytes, const struct heads *h, kafka_published *done, void *arg, struct err *err)
+static enum rc send(struct gateway *g, const struct uuid *id, enum topic t, enum lane lane, struct slice bytes, const struct heads *h,
+                    kafka_published *done, void *arg, struct err *err)
 {
 	char key[UUID_TEXT_BYTES];
 	struct kafka_message m = { .topic = topic_name(t, lane), .partition = -1, .bytes = bytes, .headers = h->list, .header_count = h->count };
 
-	uuid_text(&k->id, key);
+	uuid_text(id, key);
 	m.key = slice_text(key);
-	return kafka_publish(k->gateway->producer, &m, done, arg, err);
+	return kafka_publish(g->producer, &m, done, arg, err);
 }
 
 /* ---- a request ---- */
 
-static void ignore_result(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
+void publish_accepted(struct ask *k)
 {
-	(void)rc; /* the row then stays reserved, and a repeat hears 409 until the first answer is known */
-	(void)r;
-	(void)err;
-	ask_return(arg);
-}
-
-static void set_idempotency(struct ask *k, const char *state)
-{
-	static const struct db_statement set = { "idempotency_set", "update airlock.idempotency set state = $3 where tenant = $1 and key = $2" };
-	const struct db_value v[] = { DB_TEXT(slice_text(k->key.tenant)), DB_TEXT(slice_text(k->idempotency)), DB_TEXT(slice_text(state)) };
-
-	if (!k->idempotency[0])
-		return;
-	k->under_way++;
-	db_query(k->gateway->db, &set, v, COUNT_OF(v), DB_MS, ignore_result, k);
+	k->known = true;
+	k->wait_until_ms = k->background ? 0 : clock_mono_ms() + HOLD_MS;
+	if (ask_open(k))
+		wait_for(k);
 }
 
 static void request_published(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err)
@@ -66,16 +56,13 @@ static void request_published(void *arg, enum rc rc, int32_t partition, int64_t 
 	(void)err; /* counted; the client hears that it was not accepted */
 	if (rc == RC_OK) {
 		metric_add(k->gateway->accepted, 1);
-		set_idempotency(k, "accepted");
-		k->known = true;
-		k->wait_until_ms = k->background ? 0 : clock_mono_ms() + HOLD_MS;
-		if (ask_open(k))
-			wait_for(k);
+		submit_mark(k, "accepted");
+		publish_accepted(k);
 	} else {
 		metric_add(k->gateway->unstored, 1);
-		set_idempotency(k, "void");
+		submit_mark(k, "void");
 		/* It may have arrived all the same: end it, so that nobody pays for what nobody was promised. */
-		publish_end(k, STATUS_CANCELLED);
+		cancel_add(k->gateway, &k->id, k->key.tenant);
 		ask_later(k, "The request could not be stored; it was not accepted.");
 	}
 	ask_return(k);
@@ -88,7 +75,7 @@ enum rc publish_message(struct ask *k, enum topic t, const struct request *r, st
 	enum rc rc;
 
 	heads_set(&h, r->tenant, r->deadline_ms, r->traceparent);
-	rc = send(k, t, r->lane, bytes, &h, done, arg, err);
+	rc = send(k->gateway, &k->id, t, r->lane, bytes, &h, done, arg, err);
 	if (rc == RC_OK)
 		k->under_way++;
 	return rc;
@@ -101,19 +88,62 @@ void publish_request(struct ask *k, const struct request *r, struct slice line)
 
 	if (rc == RC_OK)
 		rc = publish_message(k, TOPIC_REQUESTS, r, buf_slice(&k->message), request_published, k, &err);
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
+		submit_mark(k, "void");
 		ask_later(k, "The queue is full; try again.");
+	}
 }
 
 /* ---- cancel and delete: a signed end, and a hint for the workers ---- */
 
 static void hint_published(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err)
 {
+	(void)arg;
 	(void)rc; /* a hint saves work; the end decides */
 	(void)partition;
 	(void)offset;
 	(void)err;
-	ask_return(arg);
+}
+
+static enum rc write_control(struct gateway *g, const struct control *c, struct buf *out, struct err *err)
+{
+	AUTO_BUF struct buf line = BUF_INIT(LIMIT_END_BYTES);
+	enum rc rc = control_write(c, &line, err);
+
+	return rc == RC_OK ? lineage_append(g->keyring, out, buf_slice(&line)) : rc;
+}
+
+static enum rc write_end(struct gateway *g, const struct end *e, struct buf *out, struct err *err)
+{
+	AUTO_BUF struct buf line = BUF_INIT(LIMIT_END_BYTES);
+	enum rc rc = end_write(e, &line, err);
+
+	return rc == RC_OK ? lineage_append(g->keyring, out, buf_slice(&line)) : rc;
+}
+
+enum rc publish_end_of(struct gateway *g, const struct uuid *id, struct slice tenant, enum status status, const char *code,
+                       kafka_published *done, void *arg, struct err *err)
+{
+	AUTO_BUF struct buf end = BUF_INIT(2 * LIMIT_END_BYTES), hint = BUF_INIT(2 * LIMIT_END_BYTES);
+	struct heads h = { .count = 0 };
+	char text[UUID_TEXT_BYTES];
+	int64_t now_ms = clock_wall_ms();
+	const struct control c = { .id = *id, .id_text = slice_of(text, UUID_TEXT_BYTES - 1), .tenant = tenant,
+		                   .delete_content = status == STATUS_DELETED, .at_ms = now_ms, .deadline_ms = now_ms + LIMIT_DEADLINE_MS_MAX };
+	const struct end e = { .id_text = slice_of(text, UUID_TEXT_BYTES - 1), .tenant = tenant, .by = PROGRAM_GATEWAY, .attempt = 1,
+		               .at_ms = now_ms, .status = status, .code = slice_text(code) };
+	enum rc rc;
+
+	uuid_text(id, text);
+	heads_set(&h, tenant, 0, SLICE_EMPTY);
+	rc = write_control(g, &c, &hint, err);
+	if (rc == RC_OK)
+		rc = write_end(g, &e, &end, err);
+	if (rc == RC_OK)
+		rc = send(g, id, TOPIC_RESULTS, LANE_BATCH, buf_slice(&end), &h, done, arg, err);
+	if (rc == RC_OK && send(g, id, TOPIC_CONTROL, LANE_BATCH, buf_slice(&hint), &h, hint_published, NULL, err) != RC_OK)
+		metric_add(g->unstored, 1);
+	return rc;
 }
 
 static void end_published(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err)
@@ -133,46 +163,12 @@ static void end_published(void *arg, enum rc rc, int32_t partition, int64_t offs
 	ask_return(k);
 }
 
-static enum rc write_control(struct ask *k, const char *id, enum status status, struct buf *out, struct err *err)
-{
-	AUTO_BUF struct buf line = BUF_INIT(LIMIT_END_BYTES);
-	int64_t now = clock_wall_ms();
-	struct control c = { .id = k->id, .id_text = slice_text(id), .tenant = slice_text(k->key.tenant), .delete_content = status == STATUS_DELETED,
-		             .at_ms = now, .deadline_ms = now + LIMIT_DEADLINE_MS_MAX };
-	enum rc rc = control_write(&c, &line, err);
-
-	return rc == RC_OK ? lineage_append(k->gateway->keyring, out, buf_slice(&line)) : rc;
-}
-
-static enum rc write_end(struct ask *k, const char *id, enum status status, struct buf *out, struct err *err)
-{
-	AUTO_BUF struct buf line = BUF_INIT(LIMIT_END_BYTES);
-	struct end e = { .id_text = slice_text(id), .tenant = slice_text(k->key.tenant), .by = PROGRAM_GATEWAY, .attempt = 1, .at_ms = clock_wall_ms(),
-		         .status = status,
-		         .code = status == STATUS_DELETED ? SLICE_LITERAL("deleted_by_client") : SLICE_LITERAL("cancelled_by_client") };
-	enum rc rc = end_write(&e, &line, err);
-
-	return rc == RC_OK ? lineage_append(k->gateway->keyring, out, buf_slice(&line)) : rc;
-}
-
 void publish_end(struct ask *k, enum status status)
 {
-	AUTO_BUF struct buf end = BUF_INIT(2 * LIMIT_END_BYTES), control = BUF_INIT(2 * LIMIT_END_BYTES);
-	struct heads h = { .count = 0 };
-	char id[UUID_TEXT_BYTES];
+	const char *code = status == STATUS_DELETED ? "deleted_by_client" : "cancelled_by_client";
 	struct err err = { 0 };
-	enum rc rc;
 
-	uuid_text(&k->id, id);
-	heads_set(&h, slice_text(k->key.tenant), 0, SLICE_EMPTY);
-	rc = write_control(k, id, status, &control, &err);
-	if (rc == RC_OK && send(k, TOPIC_CONTROL, LANE_BATCH, buf_slice(&control), &h, hint_published, k, &err) == RC_OK)
-		k->under_way++;
-	if (rc == RC_OK)
-		rc = write_end(k, id, status, &end, &err);
-	if (rc == RC_OK)
-		rc = send(k, TOPIC_RESULTS, LANE_BATCH, buf_slice(&end), &h, end_published, k, &err);
-	if (rc == RC_OK)
+	if (publish_end_of(k->gateway, &k->id, slice_text(k->key.tenant), status, code, end_published, k, &err) == RC_OK)
 		k->under_way++;
 	else
 		ask_later(k, "The request could not be stored.");

@@ -6,7 +6,7 @@
 
 #include "producers/gateway/admit.h"
 
-enum { BODY_BYTES = 1024 * 1024, DB_MS = 5000 };
+enum { DB_MS = 5000, YOUNG_RETRY_MS = 1000 };
 
 static void publish_admitted(struct ask *k, struct admitted *a)
 {
@@ -14,73 +14,167 @@ static void publish_admitted(struct ask *k, struct admitted *a)
 	publish_request(k, &a->request, buf_slice(&a->line));
 }
 
-/* A submit that waits for its reservation. */
+/* ---- repeats ---- */
+
+/*
+ * A submit with an Idempotency-Key is reserved before it is produced, and so is one that an SDK says is a retry: the SDKs count their tries but
+ * send no key, so the body's hash stands for one.  Their first try leaves its row without waiting for it, and a client that has its answer
+ * takes it away again: the same body sent on purpose, as samples are, is another request.
+ */
+#define SDK_KEY "airlock-sdk:"
+
 struct reserving {
 	struct ask *ask;
 	struct admitted admitted;
 };
 
+static bool is_key(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] < 0x20 || text.ptr[i] > 0x7e)
+			return false;
+	}
+	return !slice_starts(text, SDK_KEY);
+}
+
+static void reserved_row(struct ask *k, struct admitted *a, const struct db_result *r)
+{
+	struct slice outcome = db_field(r, 0, 0);
+	struct uuid id;
+	struct fault f = { 0 };
+
+	if (slice_is(outcome, "fresh")) {
+		if (uuid_read(db_field(r, 0, 2), &id))
+			cancel_add(k->gateway, &id, k->key.tenant); /* a try that nobody was promised anything of */
+		publish_admitted(k, a);
+	} else if (slice_is(outcome, "other_body")) {
+		ask_refuse(k, 422, "idempotency_key_reused", "This Idempotency-Key came with another body before.");
+	} else if (slice_is(outcome, "accepted") && uuid_read(db_field(r, 0, 1), &id)) {
+		k->id = id;
+		id_write(&k->gateway->id_key, &id, slice_text(k->key.tenant), k->id_text);
+		k->background = a->background;
+		publish_accepted(k);
+	} else {
+		(void)fault_set(&f, 409, "request_in_progress", "", "The same request is just being accepted.");
+		f.retry_after_ms = YOUNG_RETRY_MS;
+		ask_fault(k, &f);
+	}
+}
+
 static void reserved(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
 {
 	struct reserving *v = arg;
 	struct ask *k = v->ask;
+	bool row = rc == RC_OK && db_rows(r) == 1;
 
 	(void)err;
-	if (ask_open(k)) {
-		struct slice id = rc == RC_OK && db_rows(r) == 1 ? db_field(r, 0, 0) : SLICE_EMPTY;
-		bool fresh = slice_is(rc == RC_OK && db_rows(r) == 1 ? db_field(r, 0, 1) : SLICE_EMPTY, "t");
-		bool same = slice_is(rc == RC_OK && db_rows(r) == 1 ? db_field(r, 0, 3) : SLICE_EMPTY, "t");
-		struct slice state = rc == RC_OK && db_rows(r) == 1 ? db_field(r, 0, 2) : SLICE_EMPTY;
-		struct uuid known;
-
-		if (rc != RC_OK || id.len == 0) {
-			ask_later(k, "Idempotency keys cannot be kept now.");
-		} else if (fresh) {
-			publish_admitted(k, &v->admitted);
-		} else if (!same) {
-			ask_refuse(k, 422, "idempotency_key_reused", "This Idempotency-Key came with another body before.");
-		} else if (slice_is(state, "accepted") && uuid_read(id, &known)) {
-			k->id = known;
-			id_write(&k->gateway->id_key, &known, slice_text(k->key.tenant), k->id_text);
-			wait_for(k);
-		} else {
-			struct fault f = { 0 };
-
-			(void)fault_set(&f, 409, "request_in_progress", "", "The same request is just being accepted.");
-			f.retry_after_ms = 1000;
-			ask_fault(k, &f);
-		}
-	}
+	if (ask_open(k) && !row)
+		ask_later(k, "Idempotency keys cannot be kept now.");
+	else if (ask_open(k))
+		reserved_row(k, &v->admitted, r);
+	else if (row && slice_is(db_field(r, 0, 0), "fresh"))
+		submit_mark(k, "void"); /* its client left before anything was produced */
 	admitted_release(&v->admitted);
 	mem_free(v);
 	ask_return(k);
 }
 
-/* One statement decides among concurrent repeats.  A voided or forgotten reservation is taken over with our id. */
+/* Takes a. */
 static void reserve(struct ask *k, struct admitted *a)
 {
-	static const struct db_statement statement = {
-		"reserve",
-		"with mine as (insert into airlock.idempotency as i (tenant, key, body_sha256, request_id, state) "
-		"values ($1, $2, decode($3, 'hex'), $4::uuid, 'reserved') on conflict (tenant, key) do update set request_id = excluded.request_id, "
-		"state = 'reserved', at = now() where i.body_sha256 = excluded.body_sha256 and i.state = 'void' "
-		"returning request_id, state, true as same) "
-		"select request_id, true, state, same from mine union all "
-		"select i.request_id, false, i.state, i.body_sha256 = decode($3, 'hex') from airlock.idempotency i "
-		"where i.tenant = $1 and i.key = $2 and not exists (select from mine)"
-	};
+	static const struct db_statement s = { "reserve", "select outcome, request_id, cancel from airlock.reserve($1, $2, decode($3, 'hex'), $4::uuid, "
+		                                          "$5::int * interval '1 millisecond')" };
 	struct reserving *v = mem_new(sizeof(*v));
-	char hex[SHA256_HEX_BYTES], id[UUID_TEXT_BYTES];
+	char hex[SHA256_HEX_BYTES], id[UUID_TEXT_BYTES], old[QUERY_NUMBER_BYTES];
 	const struct db_value values[] = { DB_TEXT(slice_text(k->key.tenant)), DB_TEXT(slice_text(k->idempotency)), DB_TEXT(slice_of(hex, 64)),
-		                           DB_TEXT(slice_of(id, UUID_TEXT_BYTES - 1)) };
+		                           DB_TEXT(slice_of(id, UUID_TEXT_BYTES - 1)), DB_TEXT(slice_of(old, 0)) };
+	struct db_value all[COUNT_OF(values)];
 
 	digest_hex(&k->body_sha256, hex);
 	uuid_text(&k->id, id);
+	(void)snprintf(old, sizeof(old), "%d", GATEWAY_PRODUCE_MS); /* a number fits */
+	memcpy(all, values, sizeof(values));
+	all[4] = DB_TEXT(slice_text(old));
 	v->ask = k;
 	v->admitted = *a;
 	k->under_way++;
-	db_query(k->gateway->db, &statement, values, COUNT_OF(values), DB_MS, reserved, v);
+	db_query(k->gateway->db, &s, all, COUNT_OF(all), DB_MS, reserved, v);
 }
+
+static void noted(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
+{
+	(void)rc; /* without the row a repeat is a new request, or hears 409 until the first answer is known: nothing is lost */
+	(void)r;
+	(void)err;
+	ask_return(arg);
+}
+
+void submit_mark(struct ask *k, const char *state)
+{
+	static const struct db_statement s = { "idempotency_set", "update airlock.idempotency set state = $3 where tenant = $1 and key = $2 and request_id = $4::uuid" };
+	char id[UUID_TEXT_BYTES];
+	const struct db_value v[] = { DB_TEXT(slice_text(k->key.tenant)), DB_TEXT(slice_text(k->idempotency)), DB_TEXT(slice_text(state)),
+		                      DB_TEXT(slice_of(id, UUID_TEXT_BYTES - 1)) };
+
+	if (!k->idempotency[0])
+		return;
+	uuid_text(&k->id, id);
+	k->under_way++;
+	db_query(k->gateway->db, &s, v, COUNT_OF(v), DB_MS, noted, k);
+}
+
+static void note_first_try(struct ask *k)
+{
+	static const struct db_statement s = { "idempotency_note",
+		                               "insert into airlock.idempotency (tenant, key, body_sha256, request_id, state) values ($1, $2, decode($3, 'hex'), "
+		                               "$4::uuid, 'reserved') on conflict (tenant, key) do update set request_id = excluded.request_id, state = 'reserved', at = now()" };
+	char hex[SHA256_HEX_BYTES], id[UUID_TEXT_BYTES];
+	const struct db_value v[] = { DB_TEXT(slice_text(k->key.tenant)), DB_TEXT(slice_text(k->idempotency)), DB_TEXT(slice_of(hex, 64)),
+		                      DB_TEXT(slice_of(id, UUID_TEXT_BYTES - 1)) };
+
+	digest_hex(&k->body_sha256, hex);
+	uuid_text(&k->id, id);
+	k->under_way++;
+	db_query(k->gateway->db, &s, v, COUNT_OF(v), DB_MS, noted, k);
+}
+
+void submit_delivered(struct ask *k)
+{
+	static const struct db_statement s = { "idempotency_drop", "delete from airlock.idempotency where tenant = $1 and key = $2 and request_id = $3::uuid" };
+	char id[UUID_TEXT_BYTES];
+	const struct db_value v[] = { DB_TEXT(slice_text(k->key.tenant)), DB_TEXT(slice_text(k->idempotency)), DB_TEXT(slice_of(id, UUID_TEXT_BYTES - 1)) };
+
+	if (!slice_starts(slice_text(k->idempotency), SDK_KEY))
+		return;
+	uuid_text(&k->id, id);
+	k->under_way++;
+	db_query(k->gateway->db, &s, v, COUNT_OF(v), DB_MS, noted, k);
+}
+
+/* What this submit is a repeat under; false: refused. */
+static bool choose_key(struct ask *k, bool *wait)
+{
+	struct slice key = exchange_header(k->x, "idempotency-key"), count = exchange_header(k->x, "x-stainless-retry-count");
+	char hex[SHA256_HEX_BYTES];
+	int64_t tries = 0;
+
+	*wait = key.len > 0;
+	if (key.len >= sizeof(k->idempotency) || !is_key(key)) {
+		ask_refuse(k, 400, "invalid_idempotency_key", "Idempotency-Key: at most 127 printable characters expected.");
+		return false;
+	}
+	if (key.len > 0) {
+		(void)snprintf(k->idempotency, sizeof(k->idempotency), "%.*s", (int)key.len, key.ptr); /* fits: just checked */
+	} else if (count.len > 0 && slice_int(count, 0, INT32_MAX, &tries) == RC_OK) {
+		*wait = tries > 0;
+		digest_hex(&k->body_sha256, hex);
+		if (*wait || db_ready(k->gateway->db))
+			(void)snprintf(k->idempotency, sizeof(k->idempotency), SDK_KEY "%s:%s", k->key.id, hex); /* 12 + 18 + 1 + 64 */
+	}
+	return true;
+}
+
+/* ---- submit ---- */
 
 static bool take_rate(struct ask *k)
 {
@@ -109,7 +203,6 @@ static void submit(struct ask *k, bool own_program)
 {
 	const struct conf *c = service_conf(k->gateway->service);
 	AUTO_DOC struct doc *body = NULL;
-	struct slice idempotency = exchange_header(k->x, "idempotency-key");
 	struct admit_terms t = {
 		.tenant = slice_text(k->key.tenant),
 		.key = slice_text(k->key.id),
@@ -123,29 +216,26 @@ static void submit(struct ask *k, bool own_program)
 	};
 	struct admitted a;
 	struct fault f = { 0 };
-	struct err err = { 0 };
+	bool wait;
 
 	if (!take_rate(k))
 		return;
-	if (idempotency.len >= sizeof(k->idempotency)) {
-		ask_refuse(k, 400, "invalid_idempotency_key", "Idempotency-Key: at most 127 bytes expected.");
+	if (!ask_read_body(k, false, &body))
 		return;
-	}
-	if (doc_read(exchange_body(k->x), BODY_BYTES, &body, &err) != RC_OK) {
-		ask_refuse(k, 400, "invalid_json", err.text);
+	k->body_sha256 = digest_sha256(exchange_body(k->x));
+	if (!choose_key(k, &wait))
 		return;
-	}
 	if (admit(body, &t, &a, &f) != RC_OK) {
 		ask_fault(k, &f);
 		return;
 	}
 	k->id = t.id;
 	id_write(&k->gateway->id_key, &k->id, t.tenant, k->id_text);
-	k->body_sha256 = digest_sha256(exchange_body(k->x));
-	(void)snprintf(k->idempotency, sizeof(k->idempotency), "%.*s", (int)idempotency.len, idempotency.ptr ? idempotency.ptr : "");
-	if (k->idempotency[0]) {
+	if (wait) {
 		reserve(k, &a); /* takes a */
 	} else {
+		if (k->idempotency[0])
+			note_first_try(k);
 		publish_admitted(k, &a);
 		admitted_release(&a);
 	}

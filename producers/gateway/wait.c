@@ -11,8 +11,10 @@ enum { QUERY_MS = 5000, RECHECK_MS = 2000, UUID_HEX = 32 };
 static const struct db_statement find = {
 	"response",
 	"select s.status, s.code, s.message_text, s.refused_by, s.model, to_jsonb(s)::text, (extract(epoch from s.created_at) * 1000)::bigint, "
-	"(extract(epoch from s.finished_at) * 1000)::bigint, r.message from airlock.status s "
-	"left join airlock.released r on r.id = s.id and r.day = s.day where s.id = $1::uuid and s.day = airlock.uuid_day($1::uuid) and s.tenant = $2"
+	"(extract(epoch from s.finished_at) * 1000)::bigint, r.message, c.at > airlock.uuid_at($1::uuid) + $3::int * interval '1 millisecond' "
+	"from (select min(at) as at from airlock.caught_up where topic in ('airlock.requests', 'airlock.requests.batch')) c "
+	"left join airlock.status s on s.id = $1::uuid and s.day = airlock.uuid_day($1::uuid) and s.tenant = $2 "
+	"left join airlock.released r on r.id = s.id and r.day = s.day"
 };
 
 void wait_stop(struct ask *k)
@@ -54,9 +56,12 @@ static void found(void *arg, enum rc rc, const struct db_result *r, const struct
 	struct ask *k = arg;
 	struct response_row row = { .status = SLICE_LITERAL("queued") };
 	enum status status = STATUS_QUEUED;
+	bool row_there = rc == RC_OK && db_rows(r) == 1 && !db_null(r, 0, 0);
+	/* The recorder has read everything of that time, and this is not there: nobody was ever promised it. */
+	bool unknown = rc == RC_OK && db_rows(r) == 1 && !row_there && !k->known && slice_is(db_field(r, 0, 9), "t");
 
 	(void)err;
-	if (rc == RC_OK && db_rows(r) == 1) {
+	if (row_there) {
 		row = (struct response_row){ db_field(r, 0, 0), db_field(r, 0, 1), db_field(r, 0, 2), db_field(r, 0, 3), db_field(r, 0, 4), db_field(r, 0, 5), 0, 0,
 			                     db_field(r, 0, 8) };
 		(void)db_field_int(r, 0, 6, &row.created_ms); /* NULL: 0 */
@@ -66,8 +71,13 @@ static void found(void *arg, enum rc rc, const struct db_result *r, const struct
 	if (row.created_ms == 0)
 		row.created_ms = uuid_ms(&k->id);
 	if (ask_open(k)) {
-		if (rc != RC_OK)
+		/* What we have just accepted is no failure because the database is away: its client waits on. */
+		if (rc != RC_OK && k->known && k->wait_until_ms > clock_mono_ms())
+			stand_by(k);
+		else if (rc != RC_OK)
 			ask_later(k, "Results cannot be read now.");
+		else if (unknown)
+			ask_refuse(k, 404, "not_found", "No response with this id.");
 		else if (!status_is_terminal(status) && k->wait_until_ms > clock_mono_ms())
 			stand_by(k);
 		else
@@ -78,9 +88,11 @@ static void found(void *arg, enum rc rc, const struct db_result *r, const struct
 
 static void look(struct ask *k)
 {
-	char id[UUID_TEXT_BYTES];
-	const struct db_value v[] = { DB_TEXT(slice_of(id, UUID_TEXT_BYTES - 1)), DB_TEXT(slice_text(k->key.tenant)) };
+	char id[UUID_TEXT_BYTES], late[QUERY_NUMBER_BYTES];
+	struct db_value v[] = { DB_TEXT(slice_of(id, UUID_TEXT_BYTES - 1)), DB_TEXT(slice_text(k->key.tenant)), DB_NULL };
 
+	(void)snprintf(late, sizeof(late), "%d", GATEWAY_PRODUCE_MS); /* a number fits */
+	v[2] = DB_TEXT(slice_text(late));
 	uuid_text(&k->id, id);
 	k->under_way++;
 	db_query(k->gateway->db, &find, v, COUNT_OF(v), QUERY_MS, found, k);

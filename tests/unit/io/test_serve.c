@@ -22,6 +22,8 @@ struct fixture {
 	struct serve *serve;
 	struct exchange *kept; /* the one that answers later */
 	int requests, gone;
+	struct exchange *owned; /* whose end on_gone() hears of */
+	bool sent;
 	size_t body_bytes;
 	char path[256], query[64], header[64], peer[64];
 };
@@ -31,6 +33,7 @@ static void on_gone(void *own)
 	struct fixture *f = own;
 
 	f->gone++;
+	f->sent = exchange_sent(f->owned);
 	f->kept = NULL;
 }
 
@@ -51,12 +54,14 @@ static void handle(void *arg, struct exchange *x)
 	copy(f->header, sizeof(f->header), exchange_header(x, "AUTHORIZATION"));
 	copy(f->peer, sizeof(f->peer), exchange_peer(x));
 	if (slice_is(path, "/later") || slice_is(path, "/stream")) {
-		f->kept = x;
+		f->kept = f->owned = x;
 		exchange_own(x, f, on_gone);
 		return;
 	}
-	if (slice_is(path, "/owned"))
+	if (slice_is(path, "/owned")) {
+		f->owned = x;
 		exchange_own(x, f, on_gone);
+	}
 	exchange_set_header(x, "x-request-id", "req_1");
 	exchange_answer(x, slice_is(path, "/teapot") ? 418 : 200, "text/plain", SLICE_LITERAL("hello"));
 }
@@ -350,6 +355,7 @@ static void an_answer_may_come_later(void **state)
 	exchange_answer(f->kept, 200, "text/plain", SLICE_LITERAL("at last"));
 	assert_true(wait_for(f, fd, &got, "at last"));
 	turn_until(f, &f->gone, 1);
+	assert_true(f->sent);
 	assert_int_equal(serve_open_exchanges(f->serve), 0);
 	/* and the connection goes on */
 	put_text(f, fd, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -366,6 +372,7 @@ static void a_client_that_leaves_while_waiting_is_noticed(void **state)
 	wait_kept(f);
 	close(fd);
 	turn_until(f, &f->gone, 1);
+	assert_false(f->sent);
 	assert_null(f->kept);
 	while (serve_open_exchanges(f->serve) > 0)
 		loop_turn(f->loop, 5);
@@ -400,6 +407,7 @@ static void a_stream_comes_piece_by_piece(void **state)
 	exchange_stream_end(f->kept);
 	assert_true(wait_for(f, fd, &got, "0\r\n\r\n"));
 	turn_until(f, &f->gone, 1);
+	assert_true(f->sent);
 	close(fd);
 }
 
@@ -456,6 +464,7 @@ static void a_client_that_leaves_a_stream_is_noticed(void **state)
 	assert_true(wait_for(f, fd, &got, "half"));
 	close(fd);
 	turn_until(f, &f->gone, 1);
+	assert_false(f->sent);
 }
 
 static void a_dripping_header_is_cut_off(void **state)
