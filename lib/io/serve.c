@@ -27,6 +27,7 @@ enum {
 	SWEEP_MS = 1000,
 	HEADERS_MAX = 24,
 	STREAM_BYTES = 1024 * 1024,
+	STREAM_PIECE_BYTES = 16 * 1024 * 1024,
 	STREAM_BLOCK_BYTES = 4096,
 	DISCARD_TIMES = 4, /* a body that is too large is read on up to so many times the limit, so that its sender hears 413 */
 };
@@ -65,6 +66,7 @@ struct exchange {
 	struct MHD_Response *response;
 	bool streaming, stream_ended, stream_cut;
 	struct buf stream;
+	size_t stream_at; /* bytes of it that the library has taken */
 };
 
 struct serve {
@@ -171,7 +173,7 @@ static struct exchange *exchange_new(struct serve *s, struct MHD_Connection *c, 
 		.method = slice_text(method),
 		.path = slice_text(url),
 		.body = BUF_INIT(s->limits.body_bytes),
-		.stream = BUF_INIT(STREAM_BYTES + 1),
+		.stream = BUF_INIT(2 * STREAM_BYTES + STREAM_PIECE_BYTES),
 	};
 	peer_text(c, x->peer);
 	if (x->conn) {
@@ -608,14 +610,18 @@ void exchange_answer(struct exchange *x, int status, const char *content_type, s
 static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
 {
 	struct exchange *x = cls;
-	size_t n = x->stream.len < max ? x->stream.len : max;
+	size_t left = x->stream.len - x->stream_at, n = left < max ? left : max;
 
 	(void)pos;
 	if (x->stream_cut)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (n > 0) {
-		memcpy(out, x->stream.data, n);
-		buf_drop(&x->stream, n);
+		memcpy(out, x->stream.data + x->stream_at, n);
+		x->stream_at += n;
+		if (x->stream_at == x->stream.len || x->stream_at > STREAM_BYTES) { /* in large steps: each moves the rest */
+			buf_drop(&x->stream, x->stream_at);
+			x->stream_at = 0;
+		}
 		return (ssize_t)n;
 	}
 	if (x->stream_ended)
@@ -635,7 +641,7 @@ void exchange_stream_begin(struct exchange *x, int status, const char *content_t
 enum rc exchange_stream_piece(struct exchange *x, struct slice piece)
 {
 	assert(x->streaming && !x->stream_ended);
-	if (x->stream.len > 0 && x->stream.len + piece.len > STREAM_BYTES)
+	if (x->stream.len - x->stream_at > STREAM_BYTES)
 		return RC_LATER;
 	if (buf_add_slice(&x->stream, piece) != RC_OK)
 		return RC_LATER;

@@ -40,7 +40,8 @@ void *exchange_get_own(const struct exchange *x);
 /* The answer. */
 void exchange_set_header(struct exchange *x, const char *name, const char *value);
 void exchange_answer(struct exchange *x, int status, const char *content_type, struct slice body); /* body copied; x is the server's again */
-/* A streamed answer (text/event-stream, chunked): begin, then pieces, then end. exchange_piece returns RC_LATER when over 1 MiB is not yet sent. */
+/* A streamed answer (text/event-stream, chunked): begin, then pieces, then end. exchange_stream_piece returns RC_LATER while more than
+ * 1 MiB is not yet sent, or for a piece of more than 16 MiB. */
 void exchange_stream_begin(struct exchange *x, int status, const char *content_type);
 MUSTCHECK enum rc exchange_stream_piece(struct exchange *x, struct slice piece);
 void exchange_stream_end(struct exchange *x);

@@ -20,13 +20,13 @@ struct member {
 };
 static const struct member response_members[] = {
 	{ "input", USED, NULL },          { "instructions", USED, NULL },      { "model", USED, NULL },
-	{ "background", USED, NULL },     { "stream", REFUSED, NULL },         { "max_output_tokens", USED, NULL },
+	{ "background", USED, NULL },     { "stream", USED, NULL },            { "max_output_tokens", USED, NULL },
 	{ "temperature", USED, NULL },    { "metadata", USED, NULL },          { "service_tier", USED, NULL },
 	{ "tools", USED, NULL },          { "safety_identifier", USED, NULL }, { "user", USED, NULL },
 	{ "airlock", USED, NULL },        { "store", NO_EFFECT, NULL },        { "include", NO_EFFECT, NULL },
 	{ "parallel_tool_calls", NO_EFFECT, NULL }, { "prompt_cache_key", NO_EFFECT, NULL }, { "prompt_cache_retention", NO_EFFECT, NULL },
 	{ "stream_options", NO_EFFECT, NULL }, { "top_p", REFUSED, NULL },     { "truncation", REFUSED, "disabled" },
-	{ "tool_choice", REFUSED, "auto" }, { "text", REFUSED, NULL },         { "reasoning", REFUSED, NULL },
+	{ "tool_choice", REFUSED, "auto" }, { "text", REFUSED, NULL },         { "reasoning", NO_EFFECT, NULL },
 	{ "previous_response_id", REFUSED, NULL }, { "conversation", REFUSED, NULL }, { "prompt", REFUSED, NULL },
 	{ "max_tool_calls", REFUSED, NULL }, { "top_logprobs", REFUSED, NULL }, { "moderation", REFUSED, NULL },
 };
@@ -35,7 +35,7 @@ static const struct member run_members[] = {
 	{ "limits", USED, NULL },   { "inputs", USED, NULL },      { "outputs", USED, NULL },      { "background", USED, NULL },
 	{ "metadata", USED, NULL }, { "service_tier", USED, NULL }, { "safety_identifier", USED, NULL }, { "user", USED, NULL },
 	{ "custom_id", USED, NULL }, { "group", USED, NULL },      { "sample", USED, NULL },       { "deadline_ms", USED, NULL },
-	{ "stop_at_first_failure", USED, NULL }, { "stream", REFUSED, NULL }, { "model", NO_EFFECT, NULL },
+	{ "stop_at_first_failure", USED, NULL }, { "stream", USED, NULL }, { "model", NO_EFFECT, NULL },
 };
 static const struct member airlock_members[] = {
 	{ "language", USED, NULL }, { "execute", USED, NULL }, { "tests", USED, NULL },     { "stdin", USED, NULL },
@@ -273,24 +273,51 @@ static bool write_program(struct doc *line, const struct doc *body, struct fault
 	return true;
 }
 
+/* How the model is to think is not ours to pass on: what official clients send as a matter of course is taken, anything else is named. */
+static bool check_reasoning(const struct doc *body, struct fault *f)
+{
+	static const char *const known[] = { "effort", "summary", "generate_summary" };
+	const struct doc *reasoning = doc_get(body, "reasoning"), *value;
+	const char *name;
+
+	if (reasoning && doc_type(reasoning) != DOC_OBJECT && doc_type(reasoning) != DOC_NULL)
+		return fault_set(f, 400, "invalid_type", "reasoning", "'reasoning': an object expected.");
+	for (size_t i = 0; doc_member(reasoning, i, &name, &value); i++) {
+		char param[128];
+		size_t m = 0;
+
+		while (m < COUNT_OF(known) && strcmp(known[m], name) != 0)
+			m++;
+		(void)snprintf(param, sizeof(param), "reasoning.%s", name); /* a cut name is still a hint */
+		if (m == COUNT_OF(known))
+			return fault_set(f, 400, "unknown_parameter", param, "Unknown parameter: '%s'.", param);
+	}
+	return true;
+}
+
 static bool check_types(const struct doc *body, const struct doc *own, const struct admit_terms *t, struct fault *f)
 {
-	const struct doc *deadline = doc_get(own, "deadline_ms"), *background = doc_get(body, "background");
+	static const char *const flags[] = { "background", "stream" };
+	const struct doc *deadline = doc_get(own, "deadline_ms");
 	int64_t ms = doc_get_int(own, "deadline_ms", 1);
 
 	if (doc_type(body) != DOC_OBJECT)
 		return fault_set(f, 400, "invalid_type", "", "The body must be a JSON object.");
 	if (own && doc_type(own) != DOC_OBJECT)
 		return fault_set(f, 400, "invalid_type", "airlock", "'airlock': an object expected.");
-	if (background && doc_type(background) != DOC_BOOL && doc_type(background) != DOC_NULL)
-		return fault_set(f, 400, "invalid_type", "background", "'background': true or false expected.");
+	for (size_t i = 0; i < COUNT_OF(flags); i++) {
+		const struct doc *flag = doc_get(body, flags[i]);
+
+		if (flag && doc_type(flag) != DOC_BOOL && doc_type(flag) != DOC_NULL)
+			return fault_set(f, 400, "invalid_type", flags[i], "'%s': true or false expected.", flags[i]);
+	}
 	if (deadline && (doc_type(deadline) != DOC_INT || ms < 1 || ms > LIMIT_DEADLINE_MS_MAX))
 		return fault_set(f, 400, "invalid_value", t->own_program ? "deadline_ms" : "airlock.deadline_ms",
 		                 "'deadline_ms': milliseconds from now expected, at most 7 days.");
-	return true;
+	return t->own_program || check_reasoning(body, f);
 }
 
-static bool write_line(const struct doc *body, const struct admit_terms *t, struct doc *line, bool *background, struct fault *f)
+static bool write_line(const struct doc *body, const struct admit_terms *t, struct doc *line, bool *background, bool *stream, struct fault *f)
 {
 	const struct doc *own = t->own_program ? body : doc_get(body, "airlock");
 	enum lane lane;
@@ -303,6 +330,7 @@ static bool write_line(const struct doc *body, const struct admit_terms *t, stru
 		return false;
 	/* A run of an own program has no client of OpenAI's that expects to be kept waiting. */
 	*background = doc_get_bool(body, "background", t->own_program);
+	*stream = doc_get_bool(body, "stream", false);
 	if (!choose_lane(body, *background, &lane, f))
 		return false;
 	write_who(line, body, own, t, lane);
@@ -315,7 +343,7 @@ enum rc admit(const struct doc *body, const struct admit_terms *t, struct admitt
 	AUTO_DOC struct doc *line = doc_new_object();
 	struct err err = { 0 };
 
-	if (!write_line(body, t, line, &a.background, fault))
+	if (!write_line(body, t, line, &a.background, &a.stream, fault))
 		return RC_NEVER;
 	if (doc_write(line, &a.line) != RC_OK || a.line.len > LIMIT_REQUEST_BYTES) {
 		buf_release(&a.line);

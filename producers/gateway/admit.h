@@ -22,7 +22,7 @@ struct admit_terms {           /* who asks, and what they may */
 };
 struct admitted {
 	struct buf line;           /* line 1, without newline */
-	bool background;
+	bool background, stream;
 	struct request request;    /* read back from line */
 };
 /* RC_OK, or RC_NEVER with *fault.  Release *out only after RC_OK. */

@@ -9,15 +9,21 @@ enum { WAIT_MAX_MS = 60000 };
 
 static void get_response(struct ask *k, struct slice part)
 {
+	struct slice stream = exchange_query(k->x, "stream"), after = exchange_query(k->x, "starting_after");
 	int64_t wait = 0;
 
 	(void)part;
 	metric_add(k->gateway->polls, 1);
 	if (exchange_query(k->x, "wait").len > 0 && slice_int(exchange_query(k->x, "wait"), 0, WAIT_MAX_MS, &wait) != RC_OK) {
-		ask_refuse(k, 400, "invalid_value", "wait: milliseconds, at most 60000.");
+		ask_refuse_value(k, "wait", "milliseconds expected, at most 60000");
 		return;
 	}
-	k->wait_until_ms = wait > 0 ? clock_mono_ms() + wait : 0;
+	if (after.len > 0 && slice_int(after, 0, INT32_MAX, &k->after) != RC_OK) {
+		ask_refuse_value(k, "starting_after", "the number of an event expected");
+		return;
+	}
+	k->stream = slice_is(stream, "true") || slice_is(stream, "1");
+	k->wait_until_ms = k->stream ? WAIT_FOR_EVER_MS : wait > 0 ? clock_mono_ms() + wait : 0;
 	wait_for(k);
 }
 

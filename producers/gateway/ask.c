@@ -50,12 +50,17 @@ void ask_answer(struct ask *k, int status, const struct doc *d)
 
 void ask_fault(struct ask *k, const struct fault *f)
 {
-	AUTO_DOC struct doc *d = fault_doc(f);
+	AUTO_DOC struct doc *d = NULL;
 	char text[32];
 
 	if (!ask_open(k))
 		return;
 	metric_add(k->gateway->refused, 1);
+	if (k->streaming) {
+		stream_fault(k, f);
+		return;
+	}
+	d = fault_doc(f);
 	if (f->retry_after_ms > 0) {
 		(void)snprintf(text, sizeof(text), "%lld", (long long)(f->retry_after_ms + 999) / 1000); /* a number fits */
 		exchange_set_header(k->x, "Retry-After", text);
@@ -199,7 +204,7 @@ void ask_begin(void *arg, struct exchange *x)
 	char request_id[UUID_TEXT_BYTES];
 	bool other = false;
 
-	*k = (struct ask){ .gateway = g, .x = x, .message = BUF_INIT(LIMIT_MESSAGE_BYTES) };
+	*k = (struct ask){ .gateway = g, .x = x, .after = -1, .message = BUF_INIT(LIMIT_MESSAGE_BYTES) };
 	exchange_own(x, k, gone);
 	uuid_text(&trace, request_id);
 	exchange_set_header(x, "x-request-id", request_id);

@@ -59,6 +59,9 @@ struct ask {
 	char idempotency[128];         /* "": none */
 	struct sha256 body_sha256;
 	bool background;
+	bool stream, streaming;        /* asked for; begun */
+	int64_t sequence, after;       /* of the stream: its next event; events up to this one are not wanted */
+	int64_t said_ms;               /* monotonic: when something was sent last */
 	int status;                    /* answered with */
 	int64_t limit;                 /* of a list: rows of a page */
 };
@@ -133,10 +136,18 @@ MUSTCHECK enum rc publish_message(struct ask *k, enum topic t, const struct requ
                                   struct err *err);
 
 /* ---- wait.c: from rows to a response, now or when it has ended ---- */
+#define WAIT_FOR_EVER_MS INT64_MAX /* a stream: until its end */
 void wait_for(struct ask *k);
 void wait_stop(struct ask *k);
 void wait_notified(struct gateway *g, struct slice payload);
 void wait_recheck(void *gateway);
+
+/* ---- stream.c ---- */
+struct response_row;
+void stream_begin(struct ask *k, const struct response_row *row);
+void stream_end(struct ask *k, const struct response_row *row);
+void stream_fault(struct ask *k, const struct fault *f);
+void stream_alive(struct ask *k);
 
 /* ---- respond.c: pure: a status row and a released message -> OpenAI's Response ---- */
 struct response_row {

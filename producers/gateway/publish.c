@@ -42,7 +42,7 @@ static enum rc send(struct gateway *g, const struct uuid *id, enum topic t, enum
 void publish_accepted(struct ask *k)
 {
 	k->known = true;
-	k->wait_until_ms = k->background ? 0 : clock_mono_ms() + HOLD_MS;
+	k->wait_until_ms = k->stream ? WAIT_FOR_EVER_MS : k->background ? 0 : clock_mono_ms() + HOLD_MS;
 	if (ask_open(k))
 		wait_for(k);
 }

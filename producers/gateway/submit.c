@@ -11,6 +11,7 @@ enum { DB_MS = 5000, YOUNG_RETRY_MS = 1000 };
 static void publish_admitted(struct ask *k, struct admitted *a)
 {
 	k->background = a->background;
+	k->stream = a->stream;
 	publish_request(k, &a->request, buf_slice(&a->line));
 }
 
@@ -53,6 +54,7 @@ static void reserved_row(struct ask *k, struct admitted *a, const struct db_resu
 		k->id = id;
 		id_write(&k->gateway->id_key, &id, slice_text(k->key.tenant), k->id_text);
 		k->background = a->background;
+		k->stream = a->stream;
 		publish_accepted(k);
 	} else {
 		(void)fault_set(&f, 409, "request_in_progress", "", "The same request is just being accepted.");

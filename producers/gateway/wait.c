@@ -51,6 +51,20 @@ static void answer_row(struct ask *k, const struct response_row *row)
 		ask_answer(k, 200, d);
 }
 
+static void show(struct ask *k, const struct response_row *row, bool ended)
+{
+	if (k->stream && !k->streaming)
+		stream_begin(k, row);
+	if (!ask_open(k))
+		return;
+	if (!ended && k->wait_until_ms > clock_mono_ms())
+		stand_by(k);
+	else if (k->streaming)
+		stream_end(k, row);
+	else
+		answer_row(k, row);
+}
+
 static void found(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
 {
 	struct ask *k = arg;
@@ -72,16 +86,14 @@ static void found(void *arg, enum rc rc, const struct db_result *r, const struct
 		row.created_ms = uuid_ms(&k->id);
 	if (ask_open(k)) {
 		/* What we have just accepted is no failure because the database is away: its client waits on. */
-		if (rc != RC_OK && k->known && k->wait_until_ms > clock_mono_ms())
+		if (rc != RC_OK && (k->known || k->streaming) && k->wait_until_ms > clock_mono_ms())
 			stand_by(k);
 		else if (rc != RC_OK)
 			ask_later(k, "Results cannot be read now.");
 		else if (unknown)
 			ask_refuse(k, 404, "not_found", "No response with this id.");
-		else if (!status_is_terminal(status) && k->wait_until_ms > clock_mono_ms())
-			stand_by(k);
 		else
-			answer_row(k, &row);
+			show(k, &row, status_is_terminal(status));
 	}
 	ask_return(k);
 }
@@ -104,6 +116,10 @@ void wait_for(struct ask *k)
 	const struct response_row fresh = { .status = SLICE_LITERAL("queued"), .created_ms = uuid_ms(&k->id) };
 	struct err err;
 
+	if (k->known && k->stream && !k->streaming)
+		stream_begin(k, &fresh);
+	if (!ask_open(k))
+		return;
 	/* Just accepted and nobody waits: no need to ask the database. */
 	if (k->known && k->wait_until_ms == 0) {
 		if (respond(k->id_text, &fresh, &d, &err) == RC_OK)
@@ -144,6 +160,7 @@ void wait_recheck(void *arg)
 
 	for (struct ask *k = g->waiting; k; k = next) {
 		next = k->next;
+		stream_alive(k);
 		wake(k);
 	}
 	timer_set(g->recheck, RECHECK_MS);
