@@ -1,0 +1,647 @@
+/* links: workers/infer/ask.c workers/infer/call.c workers/infer/health.c workers/infer/report.c workers/infer/upstreams.c workers/infer/upstreams_open.c workers/infer/budget.c workers/infer/prompt.c workers/infer/templates.c workers/infer/reply.c tests/fake/fake_http.c tests/fake/fake_stage.c tests/fake/fake_service.c tests/fake/messages.c */
+/* A job's way through INFER with planned answers: whose failure a failed call is, what it cost, who pauses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "model/answer.h"
+
+#include "tests/fake/fake_http.h"
+#include "tests/fake/fake_stage.h"
+
+#include "workers/infer/infer.h"
+
+#define TEXT "data: {\"id\":\"r-1\",\"model\":\"m-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello world, hello\"}}]}\n\n"
+#define STOP "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+#define USAGE "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":500}}\n\n"
+#define DONE "data: [DONE]\n\n"
+
+static struct loop *l;
+static struct http *h;
+static struct stage *s;
+static struct infer *w;
+static int64_t mono_ms, wall_ms;
+
+static void start(void *self, struct job *j)
+{
+	(void)self;
+	infer_start(w, j);
+}
+
+static void pass_ms(int64_t ms)
+{
+	mono_ms += ms;
+	wall_ms += ms;
+	clock_fake(true, mono_ms, wall_ms);
+}
+
+/* Until nothing moves any more; no time passes. */
+static void turns(void)
+{
+	for (int i = 0; i < 12; i++) {
+		fake_stage_turn(s, 0);
+		(void)fake_http_run(h); /* how many is seen by the tests' plans */
+	}
+}
+
+static void plan(struct fake_call p)
+{
+	fake_http_expect(h, &p);
+}
+
+static void plan_ok(const char *url)
+{
+	plan((struct fake_call){ .url = url, .method = "POST", .status = 200, .answer = TEXT STOP USAGE DONE });
+}
+
+static void plan_status(const char *url, int status)
+{
+	plan((struct fake_call){ .url = url, .status = status, .answer = "{\"error\":{\"code\":\"some\"}}" });
+}
+
+static void open_infer(const char *list)
+{
+	static const struct infer_settings SETTINGS = { .timeout_ms = 120000, .stall_ms = 45000, .probe_ms = 10000 };
+	char path[] = "/tmp/airlock-upstreams-XXXXXX";
+	int fd = mkstemp(path);
+	struct doc *policy = doc_new_object();
+	struct templates *t;
+	struct upstreams us;
+	struct err err;
+
+	mono_ms = 1000000;
+	wall_ms = 1790000000000;
+	clock_fake(true, mono_ms, wall_ms);
+	l = loop_new();
+	h = fake_http_new();
+	s = fake_stage_open(l, start, NULL);
+	assert_true(fd >= 0 && write(fd, list, strlen(list)) == (ssize_t)strlen(list));
+	(void)close(fd); /* a file of a test */
+	assert_int_equal(templates_read(policy, &t, &err), RC_OK);
+	doc_free(policy);
+	assert_int_equal(upstreams_open_file(&us, path, &err), RC_OK);
+	(void)unlink(path); /* a file of a test */
+	for (size_t i = 0; i < us.count; i++)
+		plan_status("/v1/models", 200);
+	w = infer_new(&SETTINGS, &us, t);
+	infer_open(w, s, l, h, service_metrics(s->service));
+	turns();
+}
+
+static int open_one(void **state)
+{
+	(void)state;
+	open_infer("[{\"name\":\"a\",\"url\":\"http://a\",\"model\":\"m\",\"input_price\":150000,\"output_price\":600000}]");
+	return 0;
+}
+
+/* a is dear and comes first, b is cheap */
+static int open_two(void **state)
+{
+	(void)state;
+	open_infer("[{\"name\":\"a\",\"url\":\"http://a\",\"model\":\"m\",\"weight\":9,\"input_price\":150000,\"output_price\":600000000},"
+	           "{\"name\":\"b\",\"url\":\"http://b\",\"model\":\"m\",\"input_price\":150000,\"output_price\":600000}]");
+	return 0;
+}
+
+static int close_all(void **state)
+{
+	(void)state;
+	infer_free(w);
+	fake_http_done(h);
+	fake_stage_close(s);
+	loop_free(l);
+	clock_fake(false, 0, 0);
+	return 0;
+}
+
+static void assert_passed(const struct fake_job *k, struct answer *a)
+{
+	struct err err;
+
+	assert_true(k->done);
+	assert_int_equal(k->rc, RC_OK);
+	assert_int_equal(k->job.route, ROUTE_PASS);
+	if (answer_read(buf_slice(&k->job.line), a, &err) != RC_OK)
+		fail_msg("%s", err.text);
+	assert_true(slice_is(a->text, "hello world, hello"));
+	/* the sums are those of the calls */
+	for (size_t i = 0; i < a->call_count; i++) {
+		a->input_tokens -= a->calls[i].input_tokens;
+		a->output_tokens -= a->calls[i].output_tokens;
+		a->cost_micro_usd -= a->calls[i].cost_micro_usd;
+	}
+	assert_int_equal(a->input_tokens, 0);
+	assert_int_equal(a->output_tokens, 0);
+	assert_int_equal(a->cost_micro_usd, 0);
+}
+
+static bool is_ready(void)
+{
+	return fake_service_is_ready(s->service, "model");
+}
+
+static void assert_call(const struct call *c, const char *upstream, int status, const char *code)
+{
+	assert_true(slice_is(c->upstream, upstream));
+	assert_int_equal(c->status, status);
+	assert_true(slice_is(c->code, code));
+}
+
+/* ---- cost ---- */
+
+static void what_the_server_says_it_took_is_charged(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan((struct fake_call){ .url = "http://a/v1/chat/completions", .body = "\"stream\":true,\"stream_options\":{\"include_usage\":true}", .status = 200,
+	                         .answer = TEXT STOP USAGE DONE, .piece_bytes = 7 });
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(a.call_count, 1);
+	assert_call(&a.calls[0], "a", 200, "ok");
+	assert_int_equal(a.calls[0].input_tokens, 1000);
+	assert_int_equal(a.calls[0].output_tokens, 500);
+	assert_int_equal(a.calls[0].cost_micro_usd, 150 + 300);
+	assert_int_equal(k->job.cost_micro_usd, 450);
+	assert_false(a.estimated || a.calls[0].estimated);
+	assert_true(slice_is(a.response_id, "r-1"));
+	answer_release(&a);
+}
+
+static void what_it_does_not_say_is_guessed_upwards_and_said_so(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan((struct fake_call){ .status = 200, .answer = TEXT STOP DONE });
+	turns();
+	assert_passed(k, &a);
+	assert_true(a.estimated && a.calls[0].estimated);
+	assert_int_equal(a.calls[0].output_tokens, 6); /* of 18 bytes */
+	assert_true(a.calls[0].input_tokens > 20);
+	assert_true(a.calls[0].cost_micro_usd > 0);
+	answer_release(&a);
+}
+
+static void a_call_that_broke_off_is_charged_too(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan((struct fake_call){ .status = 200, .answer = TEXT, .rc = RC_LATER, .code = "http_cut" });
+	plan_status("/v1/models", 200);
+	plan_ok("/chat");
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(a.call_count, 2);
+	assert_call(&a.calls[0], "a", 200, "cut");
+	assert_true(a.calls[0].estimated && !a.calls[1].estimated && a.estimated);
+	assert_int_equal(a.calls[0].output_tokens, 6);
+	assert_int_equal(k->job.output_tokens, 506);
+	answer_release(&a);
+}
+
+static void a_refusal_at_the_door_costs_nothing(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+
+	(void)state;
+	plan_status("/chat", 400);
+	turns();
+	assert_true(k->done);
+	assert_int_equal(k->rc, RC_NEVER);
+	assert_string_equal(k->job.err.code, "model_error");
+	assert_int_equal(k->job.cost_micro_usd + k->job.input_tokens + k->job.output_tokens, 0);
+	assert_true(is_ready());
+}
+
+static void the_budget_bounds_the_answer(void **state)
+{
+	struct fake_job *k;
+	struct answer a;
+
+	(void)state;
+	s->f.request.budget = (struct budget){ .input_tokens = 5000, .output_tokens = 321, .cost_micro_usd = 100000 };
+	k = fake_stage_job(s);
+	plan((struct fake_call){ .body = "\"max_tokens\":321,", .status = 200, .answer = TEXT STOP USAGE DONE });
+	turns();
+	assert_passed(k, &a);
+	answer_release(&a);
+}
+
+static void what_no_upstream_does_for_the_money_ends_unasked(void **state)
+{
+	struct fake_job *k;
+
+	(void)state;
+	s->f.request.budget.cost_micro_usd = 12;
+	k = fake_stage_job(s);
+	turns();
+	assert_true(k->done);
+	assert_int_equal(k->rc, RC_NEVER);
+	assert_string_equal(k->job.err.code, "budget_exceeded");
+}
+
+static void one_that_costs_too_much_leaves_it_to_the_cheaper(void **state)
+{
+	struct fake_job *k;
+	struct answer a;
+
+	(void)state;
+	s->f.request.budget.cost_micro_usd = 2000;
+	k = fake_stage_job(s);
+	plan_ok("http://b/");
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(a.call_count, 1);
+	answer_release(&a);
+}
+
+static void with_the_cheaper_away_a_job_waits_for_it(void **state)
+{
+	struct fake_job *k;
+	struct answer a;
+
+	(void)state;
+	s->f.request.budget.cost_micro_usd = 2000;
+	k = fake_stage_job(s);
+	plan_status("http://b/v1/chat", 401);
+	turns();
+	for (int i = 0; i < 10; i++) {
+		plan_status("http://b/v1/models", 401);
+		pass_ms(16000);
+		turns();
+	}
+	assert_false(k->done || s->paused);
+	assert_true(is_ready()); /* a works */
+	assert_int_equal(k->later, 1);
+	plan_status("http://b/v1/models", 200);
+	plan_ok("http://b/v1/chat");
+	pass_ms(16000);
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(a.call_count, 2);
+	answer_release(&a);
+}
+
+/* ---- whose failure ---- */
+
+static void a_server_error_is_tried_again_and_then_fine(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan_status("/chat", 500);
+	plan_status("/v1/models", 200); /* whose failure? the server is there: this message's own */
+	plan_ok("/chat");
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(k->later, 1);
+	assert_int_equal(a.call_count, 2);
+	assert_call(&a.calls[0], "a", 500, "server_error");
+	assert_call(&a.calls[1], "a", 200, "ok");
+	answer_release(&a);
+}
+
+/* The last call that was begun with these words in it. */
+static size_t call_of(const char *words)
+{
+	for (size_t i = fake_http_begun(h); i-- > 0;)
+		if (memmem(fake_http_body(h, i).ptr, fake_http_body(h, i).len, words, strlen(words)))
+			return i;
+	fail_msg("no call holds '%s'", words);
+	return 0;
+}
+
+static void a_message_that_fails_while_others_succeed_ends(void **state)
+{
+	const struct fake_call hang = { .url = "/chat", .hang = true }, ok = { .status = 200, .answer = TEXT STOP USAGE DONE };
+	const struct fake_call broken = { .status = 200, .answer = "{\"choices\":7}" };
+	struct fake_job *bad;
+
+	(void)state;
+	s->f.request.input = SLICE_LITERAL("what breaks it");
+	bad = fake_stage_job(s);
+	s->f.request.input = SLICE_LITERAL("another");
+	for (int i = 0; i < 6; i++) {
+		struct fake_job *good = fake_stage_job(s);
+
+		assert_false(bad->done);
+		plan(hang);
+		plan(hang);
+		turns();
+		fake_http_answer(h, call_of("another"), &ok);
+		fake_http_answer(h, call_of("what breaks it"), &broken);
+		assert_true(good->done);
+		assert_int_equal(bad->later, i + 1);
+	}
+	assert_true(bad->done);
+	assert_int_equal(bad->rc, RC_LATER); /* the stage: failed, model_error */
+	assert_string_equal(bad->job.err.code, "bad_reply");
+	assert_true(is_ready());
+}
+
+static void another_upstream_takes_over_within_the_same_try(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan_status("http://a/", 503);
+	plan_ok("http://b/");
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(k->later, 0);
+	assert_int_equal(a.call_count, 2);
+	assert_call(&a.calls[0], "a", 503, "server_error");
+	assert_call(&a.calls[1], "b", 200, "ok");
+	assert_true(slice_is(a.upstream, "b"));
+	answer_release(&a);
+}
+
+static void a_server_that_is_away_pauses_the_pool_and_counts_nothing(void **state)
+{
+	struct fake_job *jobs[8];
+	struct answer a;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(jobs); i++) {
+		jobs[i] = fake_stage_job(s);
+		plan((struct fake_call){ .url = "/chat", .rc = RC_LATER, .code = "http_connect", .text = "refused" });
+	}
+	plan((struct fake_call){ .url = "/v1/models", .rc = RC_LATER, .code = "http_connect", .text = "connection refused" });
+	turns();
+	assert_true(s->paused);
+	assert_false(is_ready());
+	assert_non_null(strstr(fake_service_reason(s->service, "model"), "connection refused"));
+	/* it stays away for a while */
+	for (int i = 0; i < 3; i++) {
+		plan((struct fake_call){ .url = "/v1/models", .rc = RC_LATER, .code = "http_connect", .text = "connection refused" });
+		pass_ms(16000);
+		turns();
+		assert_true(s->paused);
+	}
+	plan_status("/v1/models", 200);
+	for (size_t i = 0; i < COUNT_OF(jobs); i++)
+		plan_ok("/chat");
+	pass_ms(16000);
+	turns();
+	assert_false(s->paused);
+	assert_true(is_ready());
+	for (size_t i = 0; i < COUNT_OF(jobs); i++) {
+		assert_passed(jobs[i], &a);
+		assert_int_equal(jobs[i]->later, 0);
+		answer_release(&a);
+	}
+	assert_int_equal(s->alerts, 1);
+}
+
+/* A key that is refused is seen by the probe, too; a model name only by a call. */
+static void our_fault_shows_at_once_and_until_a_call_succeeds(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan_status("/chat", 404);
+	turns();
+	assert_true(s->paused);
+	assert_false(is_ready());
+	assert_non_null(strstr(fake_service_reason(s->service, "model"), "a: model_not_found 404"));
+	for (int i = 0; i < 8; i++) { /* far more often than tries_max */
+		plan_status("/v1/models", 200);
+		plan_status("/chat", 404);
+		pass_ms(16000);
+		turns();
+		assert_true(s->paused);
+		assert_false(is_ready());
+	}
+	assert_int_equal(k->later, 0);
+	plan_status("/v1/models", 200);
+	plan_ok("/chat");
+	pass_ms(16000);
+	turns();
+	assert_true(is_ready());
+	assert_passed(k, &a);
+	assert_int_equal(a.call_count, 10);
+	answer_release(&a);
+}
+
+static void a_refused_key_is_seen_by_the_probe_without_any_call(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan_status("/chat", 401);
+	turns();
+	assert_non_null(strstr(fake_service_reason(s->service, "model"), "unauthorized 401"));
+	for (int i = 0; i < 3; i++) {
+		plan_status("/v1/models", 401);
+		pass_ms(16000);
+		turns();
+		assert_non_null(strstr(fake_service_reason(s->service, "model"), "check its key"));
+	}
+	plan_status("/v1/models", 200);
+	plan_ok("/chat");
+	pass_ms(16000);
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(a.call_count, 2);
+	answer_release(&a);
+}
+
+static void a_model_that_the_client_named_and_nobody_knows_is_the_clients_fault(void **state)
+{
+	struct fake_job *k;
+
+	(void)state;
+	infer_free(w);
+	fake_http_done(h);
+	fake_stage_close(s);
+	loop_free(l);
+	open_infer("[{\"name\":\"a\",\"url\":\"http://a\"}]");
+	k = fake_stage_job(s);
+	plan((struct fake_call){ .body = "{\"model\":\"test-model\"", .status = 404, .answer = "{\"error\":{\"code\":\"model_not_found\"}}" });
+	turns();
+	assert_true(k->done);
+	assert_int_equal(k->rc, RC_NEVER);
+	assert_string_equal(k->job.err.code, "model_error");
+	assert_true(is_ready());
+}
+
+static void retry_after_is_waited_for_and_not_counted(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan((struct fake_call){ .url = "/chat", .status = 429, .retry_after_ms = 7000 });
+	turns();
+	pass_ms(6999);
+	turns();
+	assert_false(k->done);
+	plan_ok("/chat");
+	pass_ms(1);
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(k->later, 0);
+	assert_int_equal(k->started, 1);
+	assert_call(&a.calls[0], "a", 429, "rate_limited");
+	answer_release(&a);
+}
+
+static void a_429_for_all_fails_nobody(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		plan((struct fake_call){ .url = "/chat", .status = 429 });
+		turns();
+		pass_ms(40000);
+		k->job.deadline_ms = wall_ms + 600000;
+	}
+	assert_false(k->done);
+	assert_int_equal(k->later, 0);
+	plan_ok("/chat");
+	turns();
+	assert_passed(k, &a);
+	assert_int_equal(a.call_count, ANSWER_CALLS); /* the oldest folded together */
+	assert_true(slice_is(a.calls[0].code, "earlier"));
+	answer_release(&a);
+}
+
+static void waiting_for_room_is_no_try(void **state)
+{
+	struct fake_job *k = NULL;
+
+	(void)state;
+	for (int i = 0; i < 16; i++) {
+		(void)fake_stage_job(s);
+		plan((struct fake_call){ .url = "/chat", .hang = true });
+	}
+	k = fake_stage_job(s);
+	for (int i = 0; i < 40; i++) {
+		turns();
+		pass_ms(61000);
+		k->job.deadline_ms = wall_ms + 600000;
+	}
+	assert_false(k->done);
+	assert_int_equal(k->later, 0);
+	assert_true(k->started > 2);
+	for (size_t i = 0; i + 1 < s->count; i++)
+		infer_stop(w, &s->jobs[i]->job);
+	infer_stop(w, &k->job);
+}
+
+/* ---- stopped ---- */
+
+static void a_stopped_call_is_closed_and_its_cost_so_far_recorded(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+
+	(void)state;
+	/* text came, then nothing more */
+	plan((struct fake_call){ .url = "/chat", .hang = true });
+	turns();
+	infer_stop(w, &k->job);
+	assert_int_equal(fake_http_stopped(h), 1);
+	assert_int_equal(k->job.cost_micro_usd, 0); /* it never began to answer */
+	assert_int_equal(fake_http_open(h), 0);
+	k->wants = false;
+	assert_int_equal((int)metric_value(metrics_gauge(service_metrics(s->service), "airlock_infer_in_flight", "upstream=\"a\"", "")), 0);
+}
+
+static void the_jobs_own_deadline_says_nothing_about_the_server(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 12; i++) {
+		struct fake_job *k;
+
+		s->f.request.deadline_ms = wall_ms + 5000;
+		k = fake_stage_job(s);
+		plan((struct fake_call){ .url = "/chat", .hang = true });
+		turns();
+		assert_int_equal(fake_http_timeout_ms(h, fake_http_begun(h) - 1), 5000);
+		pass_ms(5000);
+		fake_http_answer(h, fake_http_begun(h) - 1, &(struct fake_call){ .rc = RC_LATER, .code = "http_timeout", .text = "late" });
+		k->wants = false; /* the stage ends it as expired */
+		assert_int_equal(k->later, 0);
+		turns();
+	}
+	assert_true(is_ready());
+	assert_false(s->paused);
+}
+
+static void timeouts_of_the_server_are_its_own(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	plan((struct fake_call){ .url = "/chat", .rc = RC_LATER, .code = "http_stall", .text = "silent" });
+	plan_status("/v1/models", 200);
+	plan_ok("/chat");
+	turns();
+	assert_passed(k, &a);
+	assert_call(&a.calls[0], "a", 0, "timeout");
+	assert_int_equal(k->later, 1);
+	answer_release(&a);
+}
+
+static void too_large_an_answer_ends_without_another_call(void **state)
+{
+	struct fake_job *k = fake_stage_job(s);
+
+	(void)state;
+	plan((struct fake_call){ .url = "/chat", .status = 200, .answer = TEXT, .rc = RC_NEVER, .code = "http_too_large", .text = "too large" });
+	turns();
+	assert_true(k->done);
+	assert_int_equal(k->rc, RC_NEVER);
+	assert_string_equal(k->job.err.code, "http_too_large");
+	assert_true(k->job.output_tokens > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_the_server_says_it_took_is_charged, open_one, close_all),
+		cmocka_unit_test_setup_teardown(what_it_does_not_say_is_guessed_upwards_and_said_so, open_one, close_all),
+		cmocka_unit_test_setup_teardown(a_call_that_broke_off_is_charged_too, open_one, close_all),
+		cmocka_unit_test_setup_teardown(a_refusal_at_the_door_costs_nothing, open_one, close_all),
+		cmocka_unit_test_setup_teardown(the_budget_bounds_the_answer, open_one, close_all),
+		cmocka_unit_test_setup_teardown(what_no_upstream_does_for_the_money_ends_unasked, open_two, close_all),
+		cmocka_unit_test_setup_teardown(one_that_costs_too_much_leaves_it_to_the_cheaper, open_two, close_all),
+		cmocka_unit_test_setup_teardown(with_the_cheaper_away_a_job_waits_for_it, open_two, close_all),
+		cmocka_unit_test_setup_teardown(a_server_error_is_tried_again_and_then_fine, open_one, close_all),
+		cmocka_unit_test_setup_teardown(a_message_that_fails_while_others_succeed_ends, open_one, close_all),
+		cmocka_unit_test_setup_teardown(another_upstream_takes_over_within_the_same_try, open_two, close_all),
+		cmocka_unit_test_setup_teardown(a_server_that_is_away_pauses_the_pool_and_counts_nothing, open_one, close_all),
+		cmocka_unit_test_setup_teardown(our_fault_shows_at_once_and_until_a_call_succeeds, open_one, close_all),
+		cmocka_unit_test_setup_teardown(a_refused_key_is_seen_by_the_probe_without_any_call, open_one, close_all),
+		cmocka_unit_test_setup_teardown(a_model_that_the_client_named_and_nobody_knows_is_the_clients_fault, open_one, close_all),
+		cmocka_unit_test_setup_teardown(retry_after_is_waited_for_and_not_counted, open_one, close_all),
+		cmocka_unit_test_setup_teardown(a_429_for_all_fails_nobody, open_one, close_all),
+		cmocka_unit_test_setup_teardown(waiting_for_room_is_no_try, open_one, close_all),
+		cmocka_unit_test_setup_teardown(a_stopped_call_is_closed_and_its_cost_so_far_recorded, open_one, close_all),
+		cmocka_unit_test_setup_teardown(the_jobs_own_deadline_says_nothing_about_the_server, open_one, close_all),
+		cmocka_unit_test_setup_teardown(timeouts_of_the_server_are_its_own, open_one, close_all),
+		cmocka_unit_test_setup_teardown(too_large_an_answer_ends_without_another_call, open_one, close_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
