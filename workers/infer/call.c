@@ -9,6 +9,7 @@
 
 /* Around 60,000 tokens, each in an event of its own with all that servers repeat in each. */
 static const size_t STREAM_BYTES = 64 * 1024 * 1024;
+static const size_t BEHIND_BYTES = 4096; /* behind the end mark: no more than a comment or two belongs there */
 
 struct judged {
 	enum call_end end;
@@ -44,6 +45,10 @@ static enum rc take_piece(void *arg, struct slice piece, struct err *err)
 	enum rc rc;
 
 	a->has_piece = true;
+	if (a->reply.done) {
+		a->behind_bytes += piece.len;
+		return a->behind_bytes <= BEHIND_BYTES ? RC_OK : err_set(err, RC_LATER, "http_cut", "it goes on behind its end");
+	}
 	job_in_hand(a->job, true);
 	rc = reply_feed(&a->reply, piece, err);
 	job_in_hand(a->job, false);
@@ -77,7 +82,9 @@ enum rc call_begin(struct ask *a, struct upstream *u, int64_t max_tokens)
 	r.body = buf_slice(&body);
 	a->prompt_sha256 = digest_sha256(r.body);
 	a->upstream = u;
+	a->trial = u->breaker == BREAKER_HALF_OPEN;
 	a->has_piece = false;
+	a->behind_bytes = 0;
 	a->first_token_ms = -1;
 	a->begun_ms = clock_mono_ms();
 	reply_release(&a->reply);
@@ -86,6 +93,7 @@ enum rc call_begin(struct ask *a, struct upstream *u, int64_t max_tokens)
 	if (rc != RC_OK)
 		return rc;
 	upstream_begin(u);
+	report_upstream(w, u);
 	ask_move(a, ASK_CALLING);
 	return RC_OK;
 }
@@ -121,7 +129,7 @@ static struct judged judge_status(const struct ask *a, const struct http_answer 
 static struct judged judge_transport(enum rc rc, const char *code, bool late)
 {
 	if (strcmp(code, "answer_too_large") == 0 || strcmp(code, "http_too_large") == 0)
-		return (struct judged){ CALL_OK, RC_NEVER, "answer_too_large", NULL };
+		return (struct judged){ CALL_OK, RC_NEVER, "answer_too_large", "the model's answer is too large" };
 	if (strcmp(code, "bad_reply") == 0 || strcmp(code, "upstream_error") == 0)
 		return (struct judged){ CALL_FAILED, RC_LATER, code, NULL };
 	if (late && strcmp(code, "http_timeout") == 0)
@@ -166,7 +174,7 @@ static enum rc finish(struct ask *a, enum rc rc, const struct err *why)
 	struct err err;
 	enum rc whole;
 
-	if (rc != RC_OK && !(rc == RC_LATER && a->reply.done)) { /* behind the end mark nothing can be missing */
+	if (rc != RC_OK && !a->reply.done) { /* behind the end mark nothing can be missing */
 		a->job->err = *why;
 		return rc;
 	}

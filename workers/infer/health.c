@@ -16,13 +16,15 @@ static enum rc ignore_piece(void *arg, struct slice piece, struct err *err)
 	return RC_OK;
 }
 
-/* Those whose last call failed wait for exactly this answer. */
-static void end_checking(struct infer *w, const struct upstream *u)
+/* Those whose last call failed wait for exactly this answer.  outage: u was open meanwhile, so that what failed were its calls, not theirs;
+ * but the call that was let through because a probe had succeeded is its message's own. */
+static void end_checking(struct infer *w, const struct upstream *u, bool outage)
 {
 	struct ask *a = w->checking.first;
 
 	while (a) {
 		if (a->upstream == u) {
+			a->job->untried = outage && !a->trial;
 			ask_end(a, RC_LATER);
 			a = w->checking.first; /* the list may have changed */
 		} else {
@@ -37,6 +39,7 @@ static void probe_done(void *arg, enum rc rc, const struct http_answer *answer, 
 	struct infer *w = p->infer;
 	int status = answer->status;
 	bool ours = status == 401 || status == 402 || status == 403;
+	bool outage = p->upstream->breaker == BREAKER_OPEN;
 	bool up = status != 0 && !ours && status != 408 && status < 500 && (rc == RC_OK || status == 200);
 	char why[96];
 
@@ -49,7 +52,7 @@ static void probe_done(void *arg, enum rc rc, const struct http_answer *answer, 
 		(void)snprintf(why, sizeof(why), "%s: %.60s", p->upstream->name, err->text);
 	upstream_probed(p->upstream, up, ours, why, loop_now_ms(w->loop));
 	health_settle(w);
-	end_checking(w, p->upstream);
+	end_checking(w, p->upstream, outage);
 	infer_pump_soon(w);
 }
 

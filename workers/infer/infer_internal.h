@@ -49,7 +49,9 @@ struct ask {
 	struct upstream *upstream;
 	struct http_call *call;
 	struct reply reply;
+	bool trial;               /* the call that is to show whether a half open upstream works */
 	bool has_piece;
+	size_t behind_bytes;      /* that came behind the reply's end */
 	int64_t begun_ms, first_token_ms; /* first_token_ms: -1 not yet */
 	struct sha256 prompt_sha256;
 };

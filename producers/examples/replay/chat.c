@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-enum { ANSWER_BYTES = 32 * 1024 * 1024, CHUNK_BYTES = 48, DRIP_MS = 20, HUGE_MS = 1, HUGE_BYTES = 64 * 1024, BODY_BYTES = 8 * 1024 * 1024 };
+enum { ANSWER_BYTES = 32 * 1024 * 1024, CHUNK_BYTES = 48, DRIP_MS = 20, HUGE_MS = 1, GONE_MS = 50, HUGE_BYTES = 64 * 1024, BODY_BYTES = 8 * 1024 * 1024 };
 static const char NOTHING[] =
 	"No recorded completion fits this request. This is the stand-in model of the demo: it only knows the sample batch. Set "
 	"AIRLOCK_MODEL_URL, AIRLOCK_MODEL_KEY and AIRLOCK_MODEL_NAME to ask a real one.";
@@ -20,7 +20,7 @@ struct chat {
 	struct buf answer;
 	size_t sent;
 	enum fault fault;
-	bool stream, begun;
+	bool stream, begun, ended;
 };
 
 /* ---- the answer's bytes ---- */
@@ -58,6 +58,7 @@ static enum rc add_usage(struct buf *b, size_t prompt_bytes, size_t text_bytes)
 	return buf_printf(b, "\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu}", in, out, in + out);
 }
 
+/* finish NULL: it never ends. */
 static enum rc write_stream(struct buf *b, const char *model, struct slice text, const char *finish, size_t prompt_bytes, bool usage)
 {
 	size_t all = text.len;
@@ -69,8 +70,9 @@ static enum rc write_stream(struct buf *b, const char *model, struct slice text,
 		rc = add_chunk(b, model, slice_of(text.ptr, n), NULL);
 		text = slice_of(text.ptr + n, text.len - n);
 	}
-	if (rc == RC_OK)
-		rc = add_chunk(b, model, SLICE_EMPTY, finish);
+	if (rc != RC_OK || !finish)
+		return rc;
+	rc = add_chunk(b, model, SLICE_EMPTY, finish);
 	if (rc == RC_OK && usage) {
 		rc = buf_add_text(b, "data: {\"id\":\"chatcmpl-replay\",\"object\":\"chat.completion.chunk\",\"choices\":[],");
 		if (rc == RC_OK)
@@ -81,7 +83,7 @@ static enum rc write_stream(struct buf *b, const char *model, struct slice text,
 	return rc == RC_OK ? buf_add_text(b, "data: [DONE]\n\n") : rc;
 }
 
-static enum rc write_document(struct buf *b, const char *model, struct slice text, const char *finish, size_t prompt_bytes)
+static enum rc write_document(struct buf *b, const char *model, struct slice text, const char *finish, size_t prompt_bytes, bool usage)
 {
 	enum rc rc = buf_add_text(b, "{\"id\":\"chatcmpl-replay\",\"object\":\"chat.completion\",\"created\":0,\"model\":");
 
@@ -92,8 +94,10 @@ static enum rc write_document(struct buf *b, const char *model, struct slice tex
 	if (rc == RC_OK)
 		rc = buf_add_json(b, text);
 	if (rc == RC_OK)
-		rc = buf_printf(b, ",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"%s\"}],", finish);
-	if (rc == RC_OK)
+		rc = buf_printf(b, ",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"%s\"}]", finish);
+	if (rc == RC_OK && usage)
+		rc = buf_add_text(b, ",");
+	if (rc == RC_OK && usage)
 		rc = add_usage(b, prompt_bytes, text.len);
 	return rc == RC_OK ? buf_add_text(b, "}") : rc;
 }
@@ -104,9 +108,24 @@ static void chat_gone(void *own)
 {
 	struct chat *c = own;
 
+	c->replay->concurrent--;
+	c->replay->aborted += !c->ended;
 	timer_free(c->timer);
 	buf_release(&c->answer);
 	mem_free(c);
+}
+
+static void begin(struct chat *c)
+{
+	if (!c->begun)
+		exchange_stream_begin(c->exchange, 200, c->stream ? "text/event-stream" : "application/json");
+	c->begun = true;
+}
+
+static void end(struct chat *c)
+{
+	c->ended = true;
+	exchange_stream_end(c->exchange);
 }
 
 static void send_piece(struct chat *c, size_t n)
@@ -118,12 +137,11 @@ static void send_piece(struct chat *c, size_t n)
 static void send_whole(struct chat *c)
 {
 	if (!c->stream) {
+		c->ended = true;
 		exchange_answer(c->exchange, 200, "application/json", buf_slice(&c->answer));
 		return;
 	}
-	if (!c->begun)
-		exchange_stream_begin(c->exchange, 200, "text/event-stream");
-	c->begun = true;
+	begin(c);
 	while (c->sent < c->answer.len) {
 		size_t left = c->answer.len - c->sent, before = c->sent;
 
@@ -133,16 +151,14 @@ static void send_whole(struct chat *c)
 			return;
 		}
 	}
-	exchange_stream_end(c->exchange);
+	end(c);
 }
 
 static void send_slowly(struct chat *c)
 {
-	if (!c->begun)
-		exchange_stream_begin(c->exchange, 200, c->stream ? "text/event-stream" : "application/json");
-	c->begun = true;
+	begin(c);
 	if (c->sent == c->answer.len) {
-		exchange_stream_end(c->exchange);
+		end(c);
 		return;
 	}
 	send_piece(c, 1);
@@ -151,19 +167,55 @@ static void send_slowly(struct chat *c)
 
 static void send_without_end(struct chat *c)
 {
-	if (!c->begun)
-		exchange_stream_begin(c->exchange, 200, c->stream ? "text/event-stream" : "application/json");
-	c->begun = true;
-	c->sent = 0; /* the same again, until the client has had enough */
-	send_piece(c, c->answer.len);
+	begin(c);
+	/* The same again and again, until the client has had enough. */
+	for (size_t n = 0; n < HUGE_BYTES; n += c->answer.len) {
+		c->sent = 0;
+		send_piece(c, c->answer.len);
+	}
 	timer_set(c->timer, HUGE_MS);
 }
 
+static void send_half(struct chat *c)
+{
+	begin(c);
+	send_piece(c, c->answer.len / 2);
+}
+
+/* In the middle of a document.  The transport ends well: only the JSON tells. */
 static void send_cut(struct chat *c)
 {
-	exchange_stream_begin(c->exchange, 200, c->stream ? "text/event-stream" : "application/json");
-	send_piece(c, c->answer.len / 2);
-	exchange_stream_end(c->exchange); /* the transport ends well: only the JSON tells */
+	send_half(c);
+	end(c);
+}
+
+/* The half gets out before the connection is closed. */
+static void send_gone(struct chat *c)
+{
+	if (!c->begun) {
+		send_half(c);
+		timer_set(c->timer, GONE_MS);
+		return;
+	}
+	c->ended = true;
+	exchange_stream_cut(c->exchange);
+}
+
+static void send_error(struct chat *c, int status, const char *type, const char *code, const char *message)
+{
+	c->ended = true;
+	replay_error(c->exchange, status, type, code, message);
+}
+
+/* A success that is none. */
+static void send_other(struct chat *c, const char *document)
+{
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+
+	c->ended = true;
+	if (buf_printf(&b, "%s%s%s", c->stream ? "data: " : "", document, c->stream ? "\n\n" : "") != RC_OK)
+		buf_cut(&b, 0);
+	exchange_answer(c->exchange, 200, c->stream ? "text/event-stream" : "application/json", buf_slice(&b));
 }
 
 static void send_now(void *arg)
@@ -174,19 +226,19 @@ static void send_now(void *arg)
 	switch (c->fault) {
 	case FAULT_BUSY:
 		exchange_set_header(x, "Retry-After", "1");
-		replay_error(x, 429, "rate_limit_error", "rate_limit_exceeded", "too many requests");
+		send_error(c, 429, "rate_limit_error", "rate_limit_exceeded", "too many requests");
 		break;
 	case FAULT_BUSY_MUTE:
-		replay_error(x, 429, "rate_limit_error", "rate_limit_exceeded", "too many requests");
+		send_error(c, 429, "rate_limit_error", "rate_limit_exceeded", "too many requests");
 		break;
 	case FAULT_ERROR:
-		replay_error(x, 500, "server_error", "server_error", "a fault that was asked for");
+		send_error(c, 500, "server_error", "server_error", "a fault that was asked for");
 		break;
 	case FAULT_KEY:
-		replay_error(x, 401, "invalid_request_error", "invalid_api_key", "a fault that was asked for");
+		send_error(c, 401, "invalid_request_error", "invalid_api_key", "a fault that was asked for");
 		break;
 	case FAULT_MODEL:
-		replay_error(x, 404, "invalid_request_error", "model_not_found", "a fault that was asked for");
+		send_error(c, 404, "invalid_request_error", "model_not_found", "a fault that was asked for");
 		break;
 	case FAULT_HANG:
 		break;
@@ -200,7 +252,17 @@ static void send_now(void *arg)
 		send_cut(c);
 		break;
 	case FAULT_TYPE:
-		exchange_answer(x, 200, "application/json", SLICE_LITERAL("{\"id\":7,\"choices\":[{\"message\":[1,2],\"finish_reason\":{}}]}"));
+		send_other(c, c->stream ? "{\"id\":7,\"choices\":[{\"delta\":[1,2],\"finish_reason\":{}}]}"
+		                        : "{\"id\":7,\"choices\":[{\"message\":[1,2],\"finish_reason\":{}}]}");
+		break;
+	case FAULT_SAYS_ERROR:
+		send_other(c, "{\"error\":{\"message\":\"a fault that was asked for\",\"type\":\"server_error\",\"param\":null,\"code\":\"overloaded\"}}");
+		break;
+	case FAULT_STALL:
+		send_half(c);
+		break;
+	case FAULT_GONE:
+		send_gone(c);
 		break;
 	default:
 		send_whole(c);
@@ -279,7 +341,7 @@ void replay_chat(struct replay *r, struct exchange *x)
 		(void)snprintf(finish, sizeof(finish), "%.*s", (int)record->finish.len, record->finish.ptr); /* checked: it fits */
 	}
 	c = mem_new(sizeof(*c));
-	*c = (struct chat){ .replay = r, .exchange = x, .answer = BUF_INIT(ANSWER_BYTES), .stream = doc_get_bool(d, "stream", false) };
+	*c = (struct chat){ .replay = r, .exchange = x, .answer = BUF_INIT(ANSWER_BYTES), .stream = r->streams && doc_get_bool(d, "stream", false) };
 	c->timer = timer_new(r->loop, send_now, c);
 	c->fault = record ? record_fault(record) : FAULT_NONE;
 	if (c->fault == FAULT_NONE)
@@ -287,10 +349,12 @@ void replay_chat(struct replay *r, struct exchange *x)
 	if (c->fault == FAULT_NONE)
 		c->fault = r->fault;
 	exchange_own(x, c, chat_gone);
-	rc = c->stream ? write_stream(&c->answer, model_text, text, finish, prompt.len, usage)
-	               : write_document(&c->answer, model_text, text, finish, prompt.len);
+	if (++r->concurrent > r->max_concurrent)
+		r->max_concurrent = r->concurrent;
+	rc = c->stream ? write_stream(&c->answer, model_text, text, c->fault == FAULT_HUGE ? NULL : finish, prompt.len, usage && c->fault != FAULT_NO_USAGE)
+	               : write_document(&c->answer, model_text, text, finish, prompt.len, c->fault != FAULT_NO_USAGE);
 	if (rc != RC_OK)
-		replay_error(x, 500, "server_error", "server_error", "the recorded answer is too large");
+		send_error(c, 500, "server_error", "server_error", "the recorded answer is too large");
 	else if (delay_ms > 0)
 		timer_set(c->timer, delay_ms);
 	else

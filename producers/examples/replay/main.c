@@ -15,6 +15,7 @@ static const struct conf_row SETTINGS[] = {
 	{ "replay.port_file", CONF_PATH, "", 0, 0, "Where the port is written; empty: nowhere.", NULL },
 	{ "replay.file", CONF_PATH, "producers/examples/completions.jsonl", 0, 0, "Recorded completions, one JSON object a line.", NULL },
 	{ "replay.delay_ms", CONF_MS, "0ms", 0, 3600000, "Time before each answer.", NULL },
+	{ "replay.stream", CONF_BOOL, "yes", 0, 0, "Stream to those who ask for it; no: answer them with one document, as some servers do.", NULL },
 	{ "replay.faults", CONF_BOOL, "no", 0, 0, "Allow POST /admin/fault, and faults by model name (replay-coder+429).", NULL },
 	{ NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL },
 };
@@ -52,6 +53,7 @@ static enum rc start(struct service *s, void *self, struct err *err)
 	r->address = conf_text(c, "replay.address");
 	r->port = (int)conf_int(c, "replay.port");
 	r->delay_ms = conf_int(c, "replay.delay_ms");
+	r->streams = conf_bool(c, "replay.stream");
 	r->may_fault = conf_bool(c, "replay.faults");
 	rc = replay_listen(r, err);
 	if (rc == RC_OK)

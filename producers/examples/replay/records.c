@@ -11,7 +11,7 @@ enum { FILE_BYTES = 64 * 1024 * 1024, LINE_BYTES = 4 * 1024 * 1024, RECORDS_MAX 
 static const char REPAIR_MARK[] = "----- BEGIN ERROR "; /* how the prompt of a repair shows what failed */
 
 static const char *const fault_names[FAULT_COUNT] = {
-	"none", "429", "429-mute", "500", "hang", "drip", "cut", "type", "huge", "401", "404", "down",
+	"none", "429", "429-mute", "500", "hang", "drip", "stall", "gone", "cut", "type", "error", "no-usage", "huge", "401", "404", "down",
 };
 
 const char *fault_name(enum fault f)

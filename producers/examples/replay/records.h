@@ -21,8 +21,12 @@ enum fault {
 	FAULT_ERROR,      /* "500" */
 	FAULT_HANG,       /* "hang": no byte, ever */
 	FAULT_DRIP,       /* "drip": a byte at a time */
+	FAULT_STALL,      /* "stall": half of the answer, then no byte */
+	FAULT_GONE,       /* "gone": half of the answer, then the connection is closed */
 	FAULT_CUT,        /* "cut": ends in the middle of a JSON document */
 	FAULT_TYPE,       /* "type": JSON of the wrong shape */
+	FAULT_SAYS_ERROR, /* "error": a success (200) whose document or event says that it failed */
+	FAULT_NO_USAGE,   /* "no-usage": a good answer that does not say how many tokens it took */
 	FAULT_HUGE,       /* "huge": an answer without end */
 	FAULT_KEY,        /* "401" */
 	FAULT_MODEL,      /* "404" */

@@ -88,7 +88,8 @@ static void answer_moderations(struct replay *r, struct exchange *x)
 static void answer_calls(const struct replay *r, struct exchange *x)
 {
 	AUTO_BUF struct buf b = BUF_INIT(8 * 1024 * 1024);
-	enum rc rc = buf_printf(&b, "{\"total\":%lld,\"by_prompt_sha256\":{", (long long)r->total);
+	enum rc rc = buf_printf(&b, "{\"total\":%lld,\"concurrent\":%lld,\"max_concurrent\":%lld,\"aborted\":%lld,\"by_prompt_sha256\":{", (long long)r->total,
+	                       (long long)r->concurrent, (long long)r->max_concurrent, (long long)r->aborted);
 
 	for (size_t i = 0; rc == RC_OK && i < r->counted; i++) {
 		char hex[SHA256_HEX_BYTES];

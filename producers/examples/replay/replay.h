@@ -15,12 +15,15 @@ struct replay {
 	struct serve *serve;      /* NULL while connections are refused */
 	struct records records;
 	int64_t delay_ms;
+	bool streams;             /* false: documents even to those who ask for a stream, as some servers do */
 	bool may_fault;           /* /admin/fault, and faults by model name */
 	const char *address;
 	int port;
 	enum fault fault;         /* of everyone, until fault_timer */
 	struct timer *fault_timer, *down_timer;
 	int64_t total;
+	int64_t concurrent, max_concurrent; /* completions that are being answered: now, and at most so far */
+	int64_t aborted;          /* completions whose client left before their end */
 	size_t counted;
 	struct counted calls[CALLS_KEPT]; /* by prompt, in order of first call */
 };

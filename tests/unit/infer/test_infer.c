@@ -603,6 +603,21 @@ static void timeouts_of_the_server_are_its_own(void **state)
 	answer_release(&a);
 }
 
+static void what_comes_behind_the_end_of_a_stream_is_ignored_and_bounded(void **state)
+{
+	static char behind[sizeof(TEXT STOP USAGE DONE) + 8192] = TEXT STOP USAGE DONE;
+	struct fake_job *k = fake_stage_job(s);
+	struct answer a;
+
+	(void)state;
+	memset(behind + sizeof(TEXT STOP USAGE DONE) - 1, ':', 8192);
+	plan((struct fake_call){ .url = "/chat", .status = 200, .answer = behind, .piece_bytes = 100, .rc = RC_LATER, .code = "http_stall" });
+	turns();
+	assert_passed(k, &a);
+	assert_call(&a.calls[0], "a", 200, "ok");
+	answer_release(&a);
+}
+
 static void too_large_an_answer_ends_without_another_call(void **state)
 {
 	struct fake_job *k = fake_stage_job(s);
@@ -612,7 +627,8 @@ static void too_large_an_answer_ends_without_another_call(void **state)
 	turns();
 	assert_true(k->done);
 	assert_int_equal(k->rc, RC_NEVER);
-	assert_string_equal(k->job.err.code, "http_too_large");
+	assert_string_equal(k->job.err.code, "model_error");
+	assert_non_null(strstr(k->job.err.text, "too large"));
 	assert_true(k->job.output_tokens > 0);
 }
 
@@ -640,6 +656,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_stopped_call_is_closed_and_its_cost_so_far_recorded, open_one, close_all),
 		cmocka_unit_test_setup_teardown(the_jobs_own_deadline_says_nothing_about_the_server, open_one, close_all),
 		cmocka_unit_test_setup_teardown(timeouts_of_the_server_are_its_own, open_one, close_all),
+		cmocka_unit_test_setup_teardown(what_comes_behind_the_end_of_a_stream_is_ignored_and_bounded, open_one, close_all),
 		cmocka_unit_test_setup_teardown(too_large_an_answer_ends_without_another_call, open_one, close_all),
 	};
 
