@@ -17,7 +17,7 @@
 #include "redrive.h"
 #include "rows.h"
 
-enum { TICK_MS = 1000, STALL_MS = 5000, DRAIN_TICK_MS = 50, DESCRIBE_MS = 60000, ROWS_MAX_BYTES = 256 * 1024 * 1024 };
+enum { TICK_MS = 1000, STALL_MS = 5000, DRAIN_TICK_MS = 50, ROWS_MAX_BYTES = 256 * 1024 * 1024 };
 
 static const struct db_statement take_row = { "take_row",
 	"insert into airlock.offsets as o (topic, partition, topic_id, next, owner, backend_pid, taken_at)"
@@ -29,9 +29,10 @@ static const struct db_statement take_row = { "take_row",
 static const struct db_statement end_holder = { "end_holder",
 	"select pg_terminate_backend(a.pid) from airlock.offsets o join pg_stat_activity a on a.pid = o.backend_pid"
 	" where o.topic = $1 and o.partition = $2::int and a.usename = current_user and a.pid <> pg_backend_pid()" };
+/* Only those that are missing: a conflict with a row that a hanging predecessor holds would wait for it. */
 static const struct db_statement make_rows = { "make_rows",
 	"insert into airlock.offsets (topic, partition, topic_id, next) select $1, g, $2, -1 from generate_series(0, $3::int - 1) g"
-	" on conflict do nothing" };
+	" where not exists (select from airlock.offsets o where o.topic = $1 and o.partition = g) on conflict do nothing" };
 static const struct db_statement reset_row = { "reset_row",
 	"update airlock.offsets set next = -1, head = '', caught_up_at = '-infinity' where topic = $1 and partition = $2::int and owner = $3::uuid" };
 
@@ -300,7 +301,8 @@ static void rows_made(void *arg, enum rc rc, const struct db_result *result, con
 	(void)result;
 	if (rc != RC_OK) {
 		record_log(r, "cannot make offset rows", err);
-		r->seen_left = -1; /* asks again with the next look */
+		r->seen_left = -1; /* asks again with the next look, which comes soon */
+		r->describe_due_ms = clock_mono_ms() + TICK_MS;
 		return;
 	}
 	if (--r->seen_left == 0 && r->consumer == NULL && !r->draining) {

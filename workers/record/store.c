@@ -347,6 +347,8 @@ static void flushed(struct store *s)
 	struct range *range = &s->ranges[s->range_count - 1];
 
 	for (size_t i = range->lo; i < range->hi; i++) {
+		/* Known at once, not with the next look: the next message may be of the same request. */
+		s->deleted_any = s->deleted_any || (s->batch->items[i].deletes && counts(&s->batch->items[i]));
 		for (int t = 0; t < TABLE_COUNT && counts(&s->batch->items[i]); t++)
 			metric_add(s->rows_total[t], s->batch->items[i].rows[t].len > 0);
 	}
