@@ -27,6 +27,7 @@ struct rig {
 	struct shard shard;
 	struct buf scratch;
 	char key[UUID_TEXT_BYTES];
+	char deadline[24];
 	struct header dead[DEAD_HEADERS];
 };
 
@@ -383,9 +384,10 @@ static void a_gateway_s_delete_ends_and_keeps_no_content(void **state)
 
 /* ---- dead letters ---- */
 
-static struct item *dies(struct rig *g, enum program by, const char *as)
+/* topic: where it died; as: whom the header names instead of who signed. */
+static struct item *dies(struct rig *g, enum program by, const char *topic, const char *as)
 {
-	struct dead d = { .topic = SLICE_LITERAL("airlock.prompts"), .partition = 3, .offset = 77, .timestamp_ms = MESSAGES_AT_MS,
+	struct dead d = { .topic = slice_text(topic), .partition = 3, .offset = 77, .timestamp_ms = MESSAGES_AT_MS,
 		          .group = SLICE_LITERAL("airlock-infer"), .by = by, .code = SLICE_LITERAL("gave_up"), .message = SLICE_LITERAL("why") };
 	struct item *it = put(g, TOPIC_DEAD, LANE_INTERACTIVE, g->f.request.id_text, buf_slice(&g->f.bytes));
 	size_t count = 0;
@@ -396,6 +398,10 @@ static struct item *dies(struct rig *g, enum program by, const char *as)
 		if (as != NULL && slice_is(g->dead[i].name, "airlock-dead-by"))
 			it->record.headers[i].value = slice_text(as);
 	}
+	it->record.headers[count++] = (struct kafka_header){ SLICE_LITERAL("airlock-version"), SLICE_LITERAL("1") };
+	it->record.headers[count++] = (struct kafka_header){ SLICE_LITERAL("airlock-tenant"), g->f.request.tenant };
+	(void)snprintf(g->deadline, sizeof(g->deadline), "%lld", (long long)g->f.request.deadline_ms);
+	it->record.headers[count++] = (struct kafka_header){ SLICE_LITERAL("airlock-deadline"), slice_text(g->deadline) };
 	it->record.header_count = count;
 	return judge(g, it);
 }
@@ -406,7 +412,7 @@ static void a_genuine_dead_letter_ends_its_request_as_failed(void **state)
 	struct item *it;
 
 	messages_until(&g->f, PROGRAM_INFER);
-	it = dies(g, PROGRAM_INFER, NULL);
+	it = dies(g, PROGRAM_INFER, "airlock.prompts", NULL);
 	assert_rows(it, IN(RESULTS) | IN(DEAD));
 	assert_cell(g, it, TABLE_RESULTS, "status", "failed");
 	assert_cell(g, it, TABLE_RESULTS, "code", "gave_up");
@@ -416,13 +422,27 @@ static void a_genuine_dead_letter_ends_its_request_as_failed(void **state)
 	assert_int_equal(int_at(g, it, TABLE_DEAD, "ended"), 1);
 }
 
+/* Copied by hand to where it does not belong, it is dead there; its request lives on. */
+static void a_genuine_dead_letter_from_another_steps_topic_ends_nothing(void **state)
+{
+	struct rig *g = *state;
+	struct item *it;
+
+	messages_until(&g->f, PROGRAM_INFER);
+	it = dies(g, PROGRAM_INSPECT, "airlock.candidates", NULL);
+	assert_rows(it, IN(DEAD) | IN(ALERTS));
+	assert_false(it->ends);
+	it = dies(g, PROGRAM_INFER, "airlock.prompts.batch", NULL);
+	assert_true(it->rows[TABLE_DEAD].len > 0 && !it->ends);
+}
+
 static void a_dead_letter_in_anothers_name_is_kept_and_ends_nothing(void **state)
 {
 	struct rig *g = *state;
 	struct item *it;
 
 	messages_until(&g->f, PROGRAM_INFER);
-	it = dies(g, PROGRAM_INFER, "review");
+	it = dies(g, PROGRAM_INFER, "airlock.prompts", "review");
 	assert_rows(it, IN(DEAD) | IN(ALERTS));
 	assert_false(it->ends);
 	assert_int_equal(int_at(g, it, TABLE_DEAD, "genuine"), 0);
@@ -436,7 +456,7 @@ static void a_dead_letter_with_a_broken_chain_inside_ends_nothing(void **state)
 
 	messages_until(&g->f, PROGRAM_INFER);
 	g->f.bytes.data[g->f.bytes.len / 4]++;
-	it = dies(g, PROGRAM_INFER, NULL);
+	it = dies(g, PROGRAM_INFER, "airlock.prompts", NULL);
 	assert_rows(it, IN(DEAD) | IN(ALERTS));
 	assert_false(it->ends);
 	assert_int_equal(int_at(g, it, TABLE_DEAD, "genuine"), 1);
@@ -534,6 +554,7 @@ int main(void)
 		T(a_changed_byte_releases_nothing),
 		T(a_gateway_s_delete_ends_and_keeps_no_content),
 		T(a_genuine_dead_letter_ends_its_request_as_failed),
+		T(a_genuine_dead_letter_from_another_steps_topic_ends_nothing),
 		T(a_dead_letter_in_anothers_name_is_kept_and_ends_nothing),
 		T(a_dead_letter_with_a_broken_chain_inside_ends_nothing),
 		T(an_alert_is_stored_under_the_name_of_its_signer_only),
