@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 
+#include "producers/cli/cli.h"
+
 enum { LINE_BYTES = 40 * 1024 * 1024, NAME_BYTES = 128, KEY_BYTES = NAME_BYTES + 24 };
 
 /* ---- a set of "custom_id sample" ---- */
@@ -59,28 +61,6 @@ static void seen_release(struct seen *s)
 
 /* ---- files ---- */
 
-static enum rc read_all(const char *path, struct buf *out, struct err *err)
-{
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	size_t n = 1;
-
-	if (!f)
-		return err_set(err, RC_NEVER, "file", "%s: %s", path, strerror(errno));
-	while (n > 0) {
-		char *room = buf_room(out, 65536);
-
-		if (!room) {
-			(void)fclose(f); /* read only */
-			return err_set(err, RC_NEVER, "file_too_large", "%s: more than %d MiB", path, BATCH_BYTES / 1024 / 1024);
-		}
-		n = fread(room, 1, 65536, f);
-		buf_grew(out, n);
-	}
-	if (f != stdin)
-		(void)fclose(f);
-	return RC_OK;
-}
-
 /* Lines of an earlier run; a torn last one is cut off. */
 static enum rc read_lines(const char *path, struct buf *out, struct err *err)
 {
@@ -88,7 +68,7 @@ static enum rc read_lines(const char *path, struct buf *out, struct err *err)
 
 	if (access(path, F_OK) < 0)
 		return RC_OK;
-	if (read_all(path, out, err) != RC_OK)
+	if (cli_read_file(path, out, err) != RC_OK)
 		return RC_NEVER;
 	whole = out->len;
 	while (whole > 0 && out->data[whole - 1] != '\n')
@@ -112,6 +92,7 @@ static enum rc append(FILE *f, const struct doc *d, struct err *err)
 
 /* ---- output lines ---- */
 
+/* A sample below 0 is a line of the input that never became a request: it must not be taken for the request of the same custom_id. */
 static enum rc write_line(struct batch *b, struct slice custom_id, int sample, long line, const char *id, int status, const struct doc *body,
                           const char *code, struct slice message, struct err *err)
 {
@@ -119,13 +100,16 @@ static enum rc write_line(struct batch *b, struct slice custom_id, int sample, l
 	bool done = body && status == 200 && slice_is(doc_get_text(body, "status"), "completed");
 	char request[96];
 
-	(void)snprintf(request, sizeof(request), "batch_req_%ld_%d", line, sample); /* always fits */
+	(void)snprintf(request, sizeof(request), "batch_req_%ld_%d", line, sample > 0 ? sample : 0); /* always fits */
 	doc_set_text(d, "id", slice_text(request));
 	if (custom_id.len > 0)
 		doc_set_text(d, "custom_id", custom_id);
 	else
 		doc_set(d, "custom_id", doc_new_null());
-	doc_set_int(d, "sample", sample);
+	if (sample >= 0)
+		doc_set_int(d, "sample", sample);
+	else
+		doc_set(d, "sample", doc_new_null());
 	if (body) {
 		struct doc *response = doc_new_object();
 
@@ -154,6 +138,7 @@ enum rc batch_finish(struct batch *b, struct batch_item *i, int status, const st
                      struct err *err)
 {
 	i->state = BATCH_DONE;
+	b->done++;
 	return write_line(b, i->custom_id, i->sample, i->line, i->id, status, body, code, message, err);
 }
 
@@ -234,7 +219,7 @@ static enum rc read_line(struct batch *b, struct slice text, long line, int samp
 
 		(void)snprintf(name, sizeof(name), "line %ld", line);
 		if (!seen_has(done, slice_text(name), -1))
-			rc = write_line(b, doc_get_text(d, "custom_id"), 0, line, "", 0, NULL, code, slice_text(why.text), err);
+			rc = write_line(b, doc_get_text(d, "custom_id"), -1, line, "", 0, NULL, code, slice_text(why.text), err);
 	}
 	for (int s = 0; rc == RC_OK && !code && s < samples; s++) {
 		if (seen_has(done, doc_get_text(d, "custom_id"), s))
@@ -255,17 +240,17 @@ static void take_done(struct batch *b, struct slice rest, struct seen *done)
 	while (slice_cut(&rest, '\n', &line)) {
 		AUTO_DOC struct doc *d = NULL;
 		struct err ignored;
-		int64_t n = -1;
+		int64_t n = -1, sample;
 		char name[32];
 
 		if (doc_read(line, LINE_BYTES, &d, &ignored) != RC_OK)
 			continue;
 		(void)doc_int(doc_get(doc_get(d, "error"), "line"), &n);
 		(void)snprintf(name, sizeof(name), "line %lld", (long long)n);
-		if (n >= 0 && doc_type(doc_get(d, "response")) == DOC_NULL)
-			(void)seen_add(done, slice_text(name), -1);
+		if (doc_int(doc_get(d, "sample"), &sample))
+			(void)seen_add(done, doc_get_text(d, "custom_id"), (int)sample); /* a second time changes nothing, here and below */
 		else
-			(void)seen_add(done, doc_get_text(d, "custom_id"), (int)doc_get_int(d, "sample", 0));
+			(void)seen_add(done, slice_text(name), -1);
 		*(slice_is(doc_get_text(doc_get(doc_get(d, "response"), "body"), "status"), "completed") ? &b->completed : &b->other) += 1;
 		b->known++;
 	}
@@ -275,6 +260,7 @@ static void take_done(struct batch *b, struct slice rest, struct seen *done)
 static void take_state(struct batch *b, struct slice rest)
 {
 	struct slice line;
+	size_t at = 0; /* requests are accepted nearly in their order: the next one is most often the one looked for */
 
 	while (slice_cut(&rest, '\n', &line)) {
 		AUTO_DOC struct doc *d = NULL;
@@ -283,12 +269,14 @@ static void take_state(struct batch *b, struct slice rest)
 		if (doc_read(line, LINE_BYTES, &d, &ignored) != RC_OK)
 			continue;
 		for (size_t i = 0; i < b->count; i++) {
-			struct batch_item *item = &b->items[i];
+			struct batch_item *item = &b->items[(at + i) % b->count];
 			struct slice id = doc_get_text(d, "id");
 
 			if (item->sample == doc_get_int(d, "sample", 0) && slice_equal(item->custom_id, doc_get_text(d, "custom_id"))) {
 				(void)snprintf(item->id, sizeof(item->id), "%.*s", (int)id.len, id.ptr);
 				item->state = BATCH_ACCEPTED;
+				at += i + 1;
+				break;
 			}
 		}
 	}
@@ -305,7 +293,7 @@ enum rc batch_open(const char *in_path, const char *out_path, int samples, struc
 
 	*b = (struct batch){ .input = BUF_INIT(BATCH_BYTES) };
 	(void)snprintf(state_path, sizeof(state_path), "%s.state", out_path); /* a cut path fails to open */
-	rc = read_all(in_path, &b->input, err);
+	rc = cli_read_file(in_path, &b->input, err);
 	if (rc == RC_OK)
 		rc = read_lines(out_path, &out, err);
 	if (rc == RC_OK)

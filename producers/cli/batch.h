@@ -3,7 +3,7 @@
  *
  * Input line   {"custom_id":"a","method":"POST","url":"/v1/responses","body":{...}}
  * Output line  {"id":"batch_req_..","custom_id":"a","sample":0,"response":{"status_code":200,"request_id":"..","body":{...}},"error":null}
- *              or "response":null,"error":{"code":"...","message":"...","line":7}
+ *              or "response":null,"error":{"code":"...","message":"...","line":7}; "sample":null: the line never became a request
  * State        OUT.state, one line an accepted request: {"custom_id":"a","sample":0,"id":"resp_.."}; a second run polls these instead of
  *              submitting them again.  Idempotency keys make even an accept whose answer was lost the same request.
  */
@@ -31,7 +31,7 @@ struct batch_item {
 };
 struct batch {
 	struct buf input;
-	size_t count, cap;
+	size_t count, cap, done;      /* done: of count, ended in this run */
 	struct batch_item *items;
 	FILE *out, *state;
 	size_t completed, other;      /* lines of the output: a completed response, anything else */

@@ -193,15 +193,6 @@ static size_t find(const struct going *g, enum batch_state state, int64_t now_ms
 	return g->batch.count;
 }
 
-static bool all_done(const struct going *g)
-{
-	for (size_t n = 0; n < g->batch.count; n++) {
-		if (g->batch.items[n].state != BATCH_DONE)
-			return false;
-	}
-	return true;
-}
-
 /* Submits come first: what is in the log is safe and moves while we poll. */
 static void go_on(void *arg)
 {
@@ -209,7 +200,7 @@ static void go_on(void *arg)
 	struct going *g = arg;
 	int64_t now = clock_mono_ms();
 
-	if (g->err.code[0] || all_done(g)) {
+	if (g->err.code[0] || g->batch.done == g->batch.count) {
 		loop_stop(client_loop(g->client));
 		return;
 	}
