@@ -163,6 +163,6 @@ int cmd_manual(struct cli *c)
 	       "$ airlock submit \\-\\-own\\-program hello.c \\-\\-language c\n$ airlock batch in.jsonl \\-o out.jsonl \\-\\-samples 5\n"
 	       "$ airlock list \\-\\-status refused\n$ airlock show resp_...\n$ airlock verdicts \\-\\-gate inspect \\-\\-decision block\n"
 	       "$ airlock held resp_...\n$ airlock decide resp_... allow \\-\\-why 'a teaching example'\n$ airlock keys create ci \\-\\-scopes submit,read >ci.key\n.Ed\n"
-	       ".Sh SEE ALSO\n.Xr airlock-policy 5 ,\n.Xr airlock.conf 5 ,\n.Xr airlock-gateway 8\n");
+	       ".Sh SEE ALSO\n.Xr airlock\\-run 1 ,\n.Xr airlock.conf 5 ,\n.Xr airlock\\-policy 5 ,\n.Xr airlock\\-gateway 8\n");
 	return CLI_OK;
 }

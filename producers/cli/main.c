@@ -33,7 +33,8 @@ static void print_help(FILE *to)
 		group = k->group;
 		fprintf(to, "  %-14s %s\n", k->name, k->summary);
 	}
-	fprintf(to, "\n`airlock COMMAND --help` tells more.  `airlock NAME` runs airlock-NAME if there is one.\n\n");
+	fprintf(to, "\n`airlock COMMAND --help` tells more.  `airlock NAME` runs airlock-NAME if there is one,\n"
+	            "as `airlock run`: one program in the sandbox of this machine.\n\n");
 	args_print(to, cli_common);
 	fprintf(to, "\nAPI key: AIRLOCK_API_KEY, AIRLOCK_API_KEY_FILE, or cli.api_key_file in the settings file.\n"
 	            "Exit: 0 done, 1 some of it, 2 wrong use, 3 the gateway cannot be reached now, 4 refused or none of it.\n");

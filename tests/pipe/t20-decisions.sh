@@ -78,6 +78,24 @@ text=$(body "$(api GET "/v1/responses/$(submit screen)")" | jq -r .id)
 until_so 20 is_held "$text"
 sha=$(listed "$text" | jq -r .held_sha256)
 
+# The same from a terminal.
+export AIRLOCK_API_KEY=$key
+cli() { "$here/build/bin/airlock" "$@" 2>&1 </dev/null; }
+held=$(submit screen)
+until_so 20 is_held "$held"
+cli_lists() { cli held | grep -q "^$held  screen .*hold me at screen"; }
+holds "airlock held lists it" cli_lists
+shown=$(cli held "$held")
+holds "airlock held ID shows the text" grep -qF "hold me at screen" <<<"$shown"
+holds "and how to decide on these very bytes" grep -qF "airlock decide $held allow|refuse --why TEXT --held-sha256 $(listed "$held" | jq -r .held_sha256)" <<<"$shown"
+holds "airlock list shows that it waits" grep -q "$held  held " <<<"$(cli list --status held)"
+cli decide "$held" allow --why x --held-sha256 "$(printf %064d 0)" >/dev/null
+holds "airlock decide refuses other bytes" [ $? -eq 4 ]
+holds "airlock decide allows" grep -qF "$held: allow of what screen holds is on its way" <<<"$(cli decide "$held" allow --why "looked at it")"
+holds "airlock watch sees it released" grep -qF "$held released" <<<"$(cli watch "$held")"
+holds "airlock show has the decision" grep -qE "decision allow  of screen by k_[0-9a-f]+: looked at it" <<<"$(cli show "$held")"
+unset AIRLOCK_API_KEY
+
 # Who may not.
 other=$(jq -r .secret <<<"$(body "$(api POST /v1/airlock/keys '{"name":"reader","scopes":["read","submit"]}')")")
 holds "a key without the scope lists nothing" [ "$(curl -s -o /dev/null -w '%{http_code}' "$AIRLOCK_URL/v1/airlock/held" -H "Authorization: Bearer $other")" = 403 ]

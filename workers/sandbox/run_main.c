@@ -166,7 +166,7 @@ static enum rc open_runtimes(struct session *s, struct err *err)
 {
 	const char *given = s->options.runtimes ? s->options.runtimes : getenv("AIRLOCK_SANDBOX_RUNTIMES");
 	char folder[PATH_BYTES], path[PATH_BYTES + 64];
-	static const char *const places[] = { "../../workers/sandbox/runtimes", "../share/airlock/runtimes" };
+	static const char *const places[] = { "../../workers/sandbox/runtimes", "../share/airlock/workers/sandbox/runtimes" };
 
 	if (given)
 		return runtimes_open(given, &s->runtimes, err);
