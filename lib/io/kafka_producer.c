@@ -106,6 +106,12 @@ static void pending_free(struct kafka_producer *p, struct pending *one)
 	p->free = one;
 }
 
+/*
+ * Only an offset proves that a message is in the log.  librdkafka also reports success, without one, for what it concludes: a later message
+ * of ours was acknowledged, or the broker calls the sequence number a duplicate.  But a broker takes whatever sequence number comes first
+ * from a producer that is new to a partition: when the first requests fail (a broker just electing itself) and the third succeeds, the first
+ * two are "duplicates" that nobody stored.  Seen with Kafka 4.3: two accepted requests that no log held.  So that is "not known", and sent again.
+ */
 static void report(struct client *c, const rd_kafka_message_t *m)
 {
 	struct kafka_producer *p = c->producer;
@@ -118,9 +124,14 @@ static void report(struct client *c, const rd_kafka_message_t *m)
 	p->unacknowledged--;
 	if (part && --part->in_flight == 0)
 		let_go(c, part);
-	if (!m->err) {
+	if (!m->err && m->offset >= 0) {
 		kafka_producer_answered(p);
 		done(arg, RC_OK, m->partition, m->offset, NULL);
+	} else if (!m->err) {
+		struct err err;
+		enum rc rc = err_set(&err, RC_LATER, "unproven", "%s: acknowledged without a place in the log", rd_kafka_topic_name(m->rkt));
+
+		done(arg, rc, m->partition, -1, &err);
 	} else {
 		struct err err;
 		enum rc rc = kafka_err(&err, kafka_rc(m->err), m->err, rd_kafka_topic_name(m->rkt));

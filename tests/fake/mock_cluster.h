@@ -14,7 +14,7 @@ void mock_topic(struct mock *m, const char *name, int partitions);
 /* The next count requests of that kind fail with that error. */
 enum mock_api { MOCK_PRODUCE, MOCK_OFFSET_COMMIT, MOCK_OFFSET_FETCH, MOCK_FETCH, MOCK_HEARTBEAT };
 enum mock_error { MOCK_NOT_LEADER, MOCK_NOT_ENOUGH_REPLICAS, MOCK_TIMED_OUT, MOCK_OUT_OF_RANGE, MOCK_TOO_LARGE, MOCK_OUT_OF_SEQUENCE,
-	          MOCK_UNKNOWN_MEMBER, MOCK_FENCED, MOCK_METADATA_TOO_LARGE, MOCK_UNKNOWN_PRODUCER };
+	          MOCK_UNKNOWN_MEMBER, MOCK_FENCED, MOCK_METADATA_TOO_LARGE, MOCK_UNKNOWN_PRODUCER, MOCK_DUPLICATE_SEQUENCE };
 void mock_fail(struct mock *m, enum mock_api api, enum mock_error error, size_t count);
 void mock_clear(struct mock *m, enum mock_api api); /* no more failures */
 /* What arrives at the cluster from now on, counted. */

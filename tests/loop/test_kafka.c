@@ -313,6 +313,23 @@ static void refused_produce_is_retried_until_it_is_acknowledged(void **state)
 	assert_int_equal(s.ok, 1);
 }
 
+/* A broker that calls it a duplicate may never have stored it: see kafka_producer.c. */
+static void success_without_a_place_in_the_log_is_not_known(void **state)
+{
+	struct sent s = { 0 }, again = { 0 };
+
+	(void)state;
+	send_ten("t");
+	mock_fail(mock, MOCK_PRODUCE, MOCK_DUPLICATE_SEQUENCE, 1);
+	send_to(producer, "t", 0, "k", "v", &s);
+	assert_true(loop_until(loop, one_sent, &s, WAIT_MS));
+	assert_int_equal(s.ok, 0);
+	assert_int_equal(s.last, RC_LATER);
+	send_to(producer, "t", 0, "k", "v", &again);
+	assert_true(loop_until(loop, one_sent, &again, WAIT_MS));
+	assert_int_equal(again.ok, 1);
+}
+
 static void fatal_producer_error_makes_a_new_producer(void **state)
 {
 	struct sent s = { 0 }, t = { 0 };
@@ -472,6 +489,7 @@ int main(void)
 		T(paused_partition_delivers_again_after_resume),
 		T(second_member_gets_its_share_only_after_release),
 		T(refused_produce_is_retried_until_it_is_acknowledged),
+		T(success_without_a_place_in_the_log_is_not_known),
 		T(fatal_producer_error_makes_a_new_producer),
 		T(too_large_a_message_is_never_published),
 		T(reader_reads_without_a_group),
