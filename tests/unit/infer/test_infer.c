@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "model/answer.h"
 
 #include "tests/fake/fake_http.h"
@@ -632,6 +634,116 @@ static void too_large_an_answer_ends_without_another_call(void **state)
 	assert_true(k->job.output_tokens > 0);
 }
 
+/* ---- every call fails once ---- */
+
+static void close_loosely(void)
+{
+	infer_free(w);
+	http_close(h); /* a plan may be left */
+	fake_stage_close(s);
+	loop_free(l);
+	clock_fake(false, 0, 0);
+}
+
+/* Whatever is asked is answered well, but in_a_row calls from the n-th on; until the job has ended.  How many calls there were. */
+static size_t run_with_failure(struct fake_job *k, size_t n, size_t in_a_row, const struct fake_call *failure)
+{
+	size_t first = fake_http_begun(h);
+
+	for (size_t i = 0; i < 30; i++)
+		if (i >= n && i < n + in_a_row)
+			plan(*failure);
+		else
+			plan((struct fake_call){ .status = 200, .answer = TEXT STOP USAGE DONE, .piece_bytes = 50 }); /* a probe takes any 200 */
+	for (int i = 0; i < 60 && !k->done; i++) {
+		turns();
+		pass_ms(2000);
+	}
+	return fake_http_begun(h) - first;
+}
+
+static void calls_may_fail_anywhere_one_to_three_in_a_row(void **state)
+{
+	static const struct fake_call FAILURES[] = {
+		{ .begin_rc = RC_LATER, .code = "http_failed" },
+		{ .rc = RC_LATER, .code = "http_connect" },
+		{ .rc = RC_LATER, .code = "http_timeout" },
+		{ .rc = RC_LATER, .code = "http_cut", .status = 200, .answer = TEXT },
+		{ .rc = RC_LATER, .code = "http_tls" },
+		{ .rc = RC_LATER, .code = "http_stall", .status = 200, .answer = TEXT STOP },
+		{ .status = 200, .answer = "" },
+		{ .status = 200, .answer = TEXT },
+		{ .status = 204 },
+		{ .status = 302 },
+		{ .status = 401 },
+		{ .status = 404 },
+		{ .status = 408 },
+		{ .status = 429 },
+		{ .status = 500 },
+		{ .status = 599, .answer = "<html>" },
+	};
+
+	(void)state;
+	for (size_t f = 0; f < 3 * COUNT_OF(FAILURES); f++) {
+		for (size_t n = 0, calls = 1; n < calls; n++) {
+			struct fake_job *k;
+			struct answer a;
+
+			open_infer("[{\"name\":\"a\",\"url\":\"http://a\",\"model\":\"m\"}]");
+			k = fake_stage_job(s);
+			calls = run_with_failure(k, n, 1 + f / COUNT_OF(FAILURES), &FAILURES[f % COUNT_OF(FAILURES)]);
+			assert_passed(k, &a);
+			answer_release(&a);
+			assert_int_equal(fake_http_open(h), 0);
+			assert_true(is_ready());
+			assert_false(s->paused);
+			close_loosely();
+		}
+	}
+}
+
+/* A process of its own that runs out of memory at the n-th allocation of a job: how it ended. */
+static int end_of_child(long n)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct fake_job *k = fake_stage_job(s);
+		struct answer a;
+		struct err err;
+
+		(void)alarm(20);
+		plan((struct fake_call){ .status = 200, .answer = TEXT, .rc = RC_LATER, .code = "http_cut" });
+		plan_status("/v1/models", 200);
+		plan_ok("/chat");
+		(void)close(2); /* says that it is out of memory, as it is to */
+		mem_fail_after(n, NULL);
+		turns();
+		mem_fail_after(0, NULL);
+		_exit(k->done && k->rc == RC_OK && answer_read(buf_slice(&k->job.line), &a, &err) == RC_OK &&
+		      slice_is(a.text, "hello world, hello") ? 0 : 1);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void out_of_memory_anywhere_ends_the_process_and_passes_nothing_half(void **state)
+{
+	long n = 1;
+	int status;
+
+	(void)state;
+	while ((status = end_of_child(n)) != 0) {
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 71)
+			fail_msg("allocation %ld: %s %d", n, WIFEXITED(status) ? "exit" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+		assert_true(++n < 5000);
+	}
+	print_message("%ld allocations\n", n - 1);
+	assert_true(n > 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -657,6 +769,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_jobs_own_deadline_says_nothing_about_the_server, open_one, close_all),
 		cmocka_unit_test_setup_teardown(timeouts_of_the_server_are_its_own, open_one, close_all),
 		cmocka_unit_test_setup_teardown(what_comes_behind_the_end_of_a_stream_is_ignored_and_bounded, open_one, close_all),
+		cmocka_unit_test(calls_may_fail_anywhere_one_to_three_in_a_row),
+		cmocka_unit_test_setup_teardown(out_of_memory_anywhere_ends_the_process_and_passes_nothing_half, open_one, close_all),
 		cmocka_unit_test_setup_teardown(too_large_an_answer_ends_without_another_call, open_one, close_all),
 	};
 
