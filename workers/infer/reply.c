@@ -5,12 +5,16 @@
  * Two shapes of one object are read here: chat.completion.chunk (choices[].delta) and chat.completion (choices[].message).
  * Only choice 0 counts; we never ask for more.  Servers differ in what they leave out, so little is demanded: choices, and a finish reason
  * at the end.  Never here: a call, a clock, a log line.
+ *
+ * Most events of a stream differ from the one before in their text alone, and parsing them is most of what a call costs us.  So an event
+ * whose bytes around the text are those of one that was parsed is not parsed again: what JSON says of the one it says of the other.
  */
 #include "reply.h"
 
 #include "base/doc.h"
 
 static const int64_t TOKENS_MAX = 1000000000; /* above that a count is nonsense */
+static const size_t SHAPE_BYTES = 2048;
 
 void reply_init(struct reply *r, size_t max_text_bytes)
 {
@@ -18,6 +22,7 @@ void reply_init(struct reply *r, size_t max_text_bytes)
 		.text = BUF_INIT(max_text_bytes),
 		.line = BUF_INIT(REPLY_EVENT_BYTES),
 		.event = BUF_INIT(REPLY_EVENT_BYTES),
+		.shape = BUF_INIT(SHAPE_BYTES),
 		.max_text_bytes = max_text_bytes,
 		.input_tokens = -1,
 		.output_tokens = -1,
@@ -29,6 +34,7 @@ void reply_release(struct reply *r)
 	buf_release(&r->text);
 	buf_release(&r->line);
 	buf_release(&r->event);
+	buf_release(&r->shape);
 }
 
 static enum rc bad(struct err *err, const char *what)
@@ -150,6 +156,60 @@ static enum rc read_error(const struct doc *d, struct err *err)
 	return err_set(err, RC_LATER, "upstream_error", "the model server failed while answering%s%s", code[0] ? ": " : "", code);
 }
 
+/* ---- what events have in common ---- */
+
+/* The bytes between the quotes of a JSON string that need no care; false: let the parser say what they are. */
+static bool decode(struct slice encoded, struct buf *out)
+{
+	static const char SHORT[] = "\"\\/bfnrt", MEANS[] = "\"\\/\b\f\n\r\t";
+
+	if (!slice_is_utf8(encoded))
+		return false;
+	while (encoded.len > 0) {
+		size_t n = 0;
+		const char *at;
+
+		while (n < encoded.len && (unsigned char)encoded.ptr[n] >= ' ' && encoded.ptr[n] != '"' && encoded.ptr[n] != '\\')
+			n++;
+		if (buf_add(out, encoded.ptr, n) != RC_OK)
+			return false;
+		encoded = slice_of(encoded.ptr + n, encoded.len - n);
+		if (encoded.len == 0)
+			return true;
+		if (encoded.len < 2 || encoded.ptr[0] != '\\' || encoded.ptr[1] == '\0' || !(at = strchr(SHORT, encoded.ptr[1])))
+			return false;
+		if (buf_add(out, &MEANS[at - SHORT], 1) != RC_OK)
+			return false;
+		encoded = slice_of(encoded.ptr + 2, encoded.len - 2);
+	}
+	return true;
+}
+
+/* Only where the name stands once and what follows it is the text that the parser found. */
+static void shape_learn(struct reply *r, struct slice json, struct slice text)
+{
+	static const char NAME[] = "\"content\"";
+	AUTO_BUF struct buf decoded = BUF_INIT(SHAPE_BYTES);
+	const char *end = json.ptr + json.len, *from = memmem(json.ptr, json.len, NAME, sizeof(NAME) - 1), *to;
+
+	if (text.len == 0 || json.len > SHAPE_BYTES || !from || memmem(from + 1, (size_t)(end - from) - 1, NAME, sizeof(NAME) - 1))
+		return;
+	from += sizeof(NAME) - 1;
+	while (from < end && (*from == ' ' || *from == ':'))
+		from++;
+	if (from == end || *from++ != '"')
+		return;
+	for (to = from; to < end && *to != '"'; to++)
+		to += *to == '\\' && to + 1 < end;
+	if (to >= end || !decode(slice_of(from, (size_t)(to - from)), &decoded) || !slice_equal(buf_slice(&decoded), text))
+		return;
+	buf_cut(&r->shape, 0);
+	if (buf_add_slice(&r->shape, json) != RC_OK)
+		return;
+	r->shape_from = (size_t)(from - json.ptr);
+	r->shape_to = (size_t)(to - json.ptr);
+}
+
 static enum rc read_document(struct reply *r, struct slice json, struct err *err)
 {
 	AUTO_DOC struct doc *d = NULL;
@@ -177,10 +237,38 @@ static enum rc read_document(struct reply *r, struct slice json, struct err *err
 		rc = read_choice(r, doc_at(choices, i), err);
 	if (rc == RC_OK)
 		r->events++;
+	if (rc == RC_OK && r->form == REPLY_EVENTS && doc_count(choices) == 1)
+		shape_learn(r, json, doc_get_text(doc_get(doc_at(choices, 0), "delta"), "content"));
 	return rc;
 }
 
 /* ---- events ---- */
+
+/* The event's text, if all around it is as in the one that was parsed. */
+static bool shape_fits(const struct reply *r, struct slice json, struct slice *text)
+{
+	size_t behind = r->shape.len - r->shape_to;
+
+	if (r->shape.len == 0 || json.len < r->shape_from + behind || memcmp(json.ptr, r->shape.data, r->shape_from) != 0 ||
+	    memcmp(json.ptr + json.len - behind, r->shape.data + r->shape_to, behind) != 0)
+		return false;
+	*text = slice_of(json.ptr + r->shape_from, json.len - behind - r->shape_from);
+	return true;
+}
+
+static enum rc read_event(struct reply *r, struct slice json, struct err *err)
+{
+	AUTO_BUF struct buf text = BUF_INIT(SHAPE_BYTES);
+	struct slice encoded;
+	enum rc rc;
+
+	if (!shape_fits(r, json, &encoded) || !decode(encoded, &text))
+		return read_document(r, json, err);
+	rc = add_text(r, buf_slice(&text), err);
+	if (rc == RC_OK)
+		r->events++;
+	return rc;
+}
 
 static enum rc end_event(struct reply *r, struct err *err)
 {
@@ -189,7 +277,7 @@ static enum rc end_event(struct reply *r, struct err *err)
 	if (r->event_has_data && slice_is(slice_trim(buf_slice(&r->event)), "[DONE]"))
 		r->done = true;
 	else if (r->event_has_data)
-		rc = read_document(r, buf_slice(&r->event), err);
+		rc = read_event(r, buf_slice(&r->event), err);
 	buf_cut(&r->event, 0);
 	r->event_has_data = false;
 	return rc;

@@ -28,6 +28,8 @@ struct reply {
 	enum { REPLY_UNKNOWN, REPLY_EVENTS, REPLY_DOCUMENT } form;
 	struct buf line, event; /* an unfinished line; the data of an unfinished event */
 	bool after_cr, event_has_data;
+	struct buf shape;       /* the last event of text that was parsed, and where in it the text's bytes stand; empty: none */
+	size_t shape_from, shape_to;
 	size_t max_text_bytes, events;
 };
 

@@ -246,6 +246,59 @@ static void error_body_gives_its_code_only_if_it_is_a_word(void **state)
 	}
 }
 
+/* Events that differ in their text alone are not all parsed; they must read as if they were. */
+#define EVENT(content) CHUNK("{\"content\":" content "}", "null")
+#define TAIL CHUNK("{}", "\"stop\"") "data: [DONE]\n\n"
+
+static void events_of_one_shape_read_as_if_each_was_parsed(void **state)
+{
+	static const char ALL[] = EVENT("\"ab\"") EVENT("\"c d\"") EVENT("\"\\\"q\\\\\\/\\n\\t\\r\\b\\f\"") EVENT("\"\\u00e9\\ud83d\\ude00\"")
+		EVENT("\"\303\251\"") EVENT("\"\"") EVENT("null") EVENT("\"e\\\\\"") EVENT("\"f\"") TAIL;
+	/* spaces as Python writes them */
+	static const char SPACED[] = "data: {\"choices\": [{\"delta\": {\"content\": \"x\"}}]}\n\n"
+		"data: {\"choices\": [{\"delta\": {\"content\": \"y\"}}]}\n\n" TAIL;
+
+	(void)state;
+	expect(SLICE_LITERAL(ALL), RC_OK, "abc d\"q\\/\n\t\r\b\f\303\251\360\237\230\200\303\251e\\f", "stop");
+	expect(SLICE_LITERAL(SPACED), RC_OK, "xy", "stop");
+}
+
+static void what_breaks_out_of_the_text_is_parsed(void **state)
+{
+	/* around the text all bytes are as before, but it ends early, or is none */
+	static const char ENDS_EARLY[] = EVENT("\"ab\"") EVENT("\"c\",\"refusal\":\"d\"") EVENT("\"e\"") TAIL;
+	static const char MORE_CHOICES[] = EVENT("\"ab\"") EVENT("\"c\"},\"index\":1,\"x\":{\"y\":\"d\"") TAIL;
+	static const char LONE_QUOTE[] = EVENT("\"ab\"") EVENT("\"c\"d\"") TAIL;
+	static const char LONE_BACKSLASH[] = EVENT("\"ab\"") EVENT("\"c\\\"") TAIL;
+	static const char CONTROL[] = EVENT("\"ab\"") EVENT("\"c\001\"") TAIL;
+	static const char NO_UTF8[] = EVENT("\"ab\"") EVENT("\"c\377\"") TAIL;
+	static const char UNKNOWN[] = EVENT("\"ab\"") EVENT("\"c\\x\"") TAIL;
+	static const char SURROGATE[] = EVENT("\"ab\"") EVENT("\"\\ud83d\"") TAIL;
+
+	(void)state;
+	expect(SLICE_LITERAL(ENDS_EARLY), RC_OK, "abcde", "stop");
+	expect(SLICE_LITERAL(MORE_CHOICES), RC_LATER, "bad_reply", NULL); /* a member twice */
+	expect(SLICE_LITERAL(LONE_QUOTE), RC_LATER, "bad_reply", NULL);
+	expect(SLICE_LITERAL(LONE_BACKSLASH), RC_LATER, "bad_reply", NULL);
+	expect(SLICE_LITERAL(CONTROL), RC_LATER, "bad_reply", NULL);
+	expect(SLICE_LITERAL(NO_UTF8), RC_LATER, "bad_reply", NULL);
+	expect(SLICE_LITERAL(UNKNOWN), RC_LATER, "bad_reply", NULL);
+	expect(SLICE_LITERAL(SURROGATE), RC_LATER, "bad_reply", NULL);
+}
+
+/* The name stands there twice, or in another place than where the text was: nothing is learnt from such an event. */
+static void a_name_that_stands_twice_teaches_nothing(void **state)
+{
+	static const char TWICE[] = "data: {\"x\":{\"content\":\"n\"},\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"
+		"data: {\"x\":{\"content\":\"m\"},\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n" TAIL;
+	static const char ELSEWHERE[] = "data: {\"x\":{\"content\":\"n\"},\"choices\":[{\"delta\":{\"\\u0063ontent\":\"a\"}}]}\n\n"
+		"data: {\"x\":{\"content\":\"m\"},\"choices\":[{\"delta\":{\"\\u0063ontent\":\"a\"}}]}\n\n" TAIL;
+
+	(void)state;
+	expect(SLICE_LITERAL(TWICE), RC_OK, "aa", "stop");
+	expect(SLICE_LITERAL(ELSEWHERE), RC_OK, "aa", "stop");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +313,9 @@ int main(void)
 		cmocka_unit_test(text_above_its_ceiling_is_never_and_counts_as_encoded),
 		cmocka_unit_test(endless_line_meets_a_ceiling),
 		cmocka_unit_test(absurd_token_counts_are_unknown),
+		cmocka_unit_test(events_of_one_shape_read_as_if_each_was_parsed),
+		cmocka_unit_test(what_breaks_out_of_the_text_is_parsed),
+		cmocka_unit_test(a_name_that_stands_twice_teaches_nothing),
 		cmocka_unit_test(error_body_gives_its_code_only_if_it_is_a_word),
 	};
 
