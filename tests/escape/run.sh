@@ -23,14 +23,16 @@ def f(x):
 open("out.txt", "w").write("x")
 PROGRAM
 echo '[{"type":"code","code":"assert f(2) == 4"},{"type":"code","code":"assert f(2) == 5"}]' >"$dir/tests.json"
-echo text | run 0 'a program that ends well' --output out.txt --output ../secret "$dir/a.py"
+echo text >"$dir/in"
+run 0 'a program that ends well' --output out.txt --output ../secret "$dir/a.py" <"$dir/in"
 is 'its output is ours' grep -q '^in: text$' "$dir/out"
 is 'how it ended is told' grep -q 'airlock run: ok, exit 0' "$dir/err"
 is 'its file is named' grep -q 'file: out.txt, 1 bytes' "$dir/err"
 is 'a file outside is left out' grep -q 'left out: ../secret' "$dir/err"
 run 1 'tests that fail' --json --tests "$dir/tests.json" "$dir/a.py" </dev/null
 is 'the outcome is a line of JSON with a partial score' grep -q '"verdict":"wrong_answer".*"tests_passed":1' "$dir/out"
-echo 'int main(void) { for (;;); }' | run 1 'a limit' --language c --wall-ms 200 -
+echo 'int main(void) { for (;;); }' >"$dir/loop"
+run 1 'a limit' --language c --wall-ms 200 - <"$dir/loop"
 is 'the limit is named' grep -q 'airlock run: timeout' "$dir/err"
 run 2 'a number that is none' --wall-ms x "$dir/a.py"
 run 2 'an option that is none' --nothing "$dir/a.py"

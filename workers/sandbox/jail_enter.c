@@ -133,7 +133,7 @@ static void split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], ch
 	env[s->envc] = NULL;
 }
 
-static void NORETURN become_program(const struct jail_spawn *s, int report_fd, int listener_socket)
+static void NORETURN become_program(const struct jail_spawn *s, int report_fd, int listener_socket, int gate_fd)
 {
 	char *argv[JAIL_ARGS + 1], *env[JAIL_ENV + 1];
 	sigset_t none;
@@ -150,6 +150,8 @@ static void NORETURN become_program(const struct jail_spawn *s, int report_fd, i
 	if (jail_rlimits(&s->limits) < 0)
 		fail(report_fd, STAGE_RLIMITS);
 	if (syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
+		fail(report_fd, STAGE_RLIMITS);
+	if (s->gate && dup2(gate_fd, JAIL_GATE_FD) < 0)
 		fail(report_fd, STAGE_RLIMITS);
 	if (drop_capabilities() < 0)
 		fail(report_fd, STAGE_CAPABILITIES);
@@ -196,7 +198,7 @@ static void NORETURN watch_program(pid_t job, int report_fd)
 	_exit(0);
 }
 
-void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket)
+void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket, int gate_fd)
 {
 	pid_t job;
 
@@ -219,11 +221,12 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 	if (job < 0)
 		fail(report_fd, STAGE_FORK);
 	if (job == 0)
-		become_program(s, report_fd, listener_socket);
+		become_program(s, report_fd, listener_socket, gate_fd);
 	/* The job's pipes must end with the job. */
 	(void)close(0);
 	(void)close(1);
 	(void)close(2);
 	(void)close(listener_socket);
+	(void)close(gate_fd);
 	watch_program(job, report_fd);
 }

@@ -6,7 +6,8 @@
  *                                                 job's cgroup; root)            the job's cgroup)       dumpable)         program)
  *
  * A lane keeps its cgroup, its empty network namespace and its two processes; a job gets fresh user, pid, mount, ipc, uts and cgroup
- * namespaces and a fresh tmpfs.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
+ * namespaces and a fresh tmpfs.  An idle lane may hold one interpreter that was started ahead, in all of these and behind the filter, and
+ * waits for its one job.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
  * once, and what it clones is born there.  Every process dies with its parent; the jail ends when its socket does.
  *
  * Frames: 4 bytes length (native), then JSON.  Worker -> jail: struct job below as JSON; jail -> worker: results as JSON.
@@ -31,6 +32,7 @@ enum {
 	JAIL_REFUSED_CALLS = 20000, /* a program that goes on asking is ended: each answer costs the supervisor, outside of the job's account */
 	JAIL_CONTROLLERS = 4,      /* cgroup v1: memory, pids, cpu, cpuacct */
 	JAIL_PATH_BYTES = 512,
+	JAIL_GATE_FD = 200,        /* below the job's RLIMIT_NOFILE, above every descriptor of ours */
 	JAIL_PRODUCT_BYTES = 64 * 1024 * 1024,
 	/* What no order may pass, whoever wrote it: sums of these never overflow. */
 	JAIL_WALL_MS = 10 * 60 * 1000,
@@ -53,6 +55,7 @@ struct jail_spawn {
 	uint32_t argc, envc;
 	uint32_t uid;          /* host id that the job's only id maps to */
 	uint32_t profile;      /* enum jail_profile */
+	uint32_t gate;         /* 1: it waits for a byte at JAIL_GATE_FD before it does anything for the job */
 	uint32_t guard;        /* 1: no /proc, so that processes of this job have no way into one another */
 	struct jail_limits limits;
 	char box[128];         /* host path of the lane's box */
@@ -134,7 +137,7 @@ MUSTCHECK enum rc jail_box_get(const char *path, const char *name, struct buf *o
 
 /* ---- jail_enter.c: the recipe, in init and job ---- */
 
-void NORETURN jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket);
+void NORETURN jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket, int gate_fd);
 const char *jail_stage_name(int stage);
 
 /* ---- jail_spawn.c: the spawner, and the supervisor's side of it ---- */
@@ -147,6 +150,9 @@ struct jail_lane {
 	int spawner_socket;
 	int command_fd;        /* readable while a job runs: stop it; -1: nobody can */
 	char box[128];
+	struct running *ready; /* a process that waits for its job in the mounted box; NULL: none */
+	struct jail_spawn *waiting; /* how that was started */
+	struct jail_spawn *next; /* what to make ready when the lane is idle; argc 0: nothing */
 };
 MUSTCHECK enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int index, struct err *err);
 void jail_lane_close(struct jail_lane *l);
@@ -156,13 +162,20 @@ struct jail_result {
 	struct jail_end end;
 	struct jail_peaks peaks;
 	int64_t wall_ms;
-	bool timed_out, cpu_out, output_out, refused_out, stopped, disk_full;
+	bool timed_out, cpu_out, output_out, refused_out, stopped, disk_full, warm;
 	struct jail_stream out, err_out;
 	struct jail_refusals refused;
 };
 /* Run one process to its end.  RC_OK whatever the program did; anything else: we failed. */
 MUSTCHECK enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err);
 void jail_result_release(struct jail_result *r);
+
+/* A process as s says, started ahead of its job in a box of its own; a failure is none: the next job starts cold. */
+void jail_prepare(struct jail_lane *l, const struct jail_spawn *s);
+/* Is what waits as good as a fresh start of s?  Then jail_run(s) lets it go, in the box that is mounted already. */
+bool jail_is_ready(const struct jail_lane *l, const struct jail_spawn *s);
+void jail_discard(struct jail_lane *l);    /* end what waits, unmount its box; nothing there is fine */
+void jail_wait(struct jail_lane *l);       /* until command_fd is readable; answers refused calls of what waits */
 
 /* ---- jail_job.c: compile, then runs; JSON in and out ---- */
 

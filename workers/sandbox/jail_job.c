@@ -5,6 +5,8 @@
  *  "compile":{"argv":["/usr/bin/gcc",...],"limits":{...},"product":"program"},           (optional)
  *  "argv":["/usr/bin/python3","main.py"],
  *  "runs":[{"stdin":"<base64>","files":[...],"argv":[...],"wall_ms":1000,"guard":true}], (argv, wall_ms, files: instead of, or beside, the job's)
+ *  "warm":["/usr/bin/python3","-c","...","main.py"],                                    (argv of an interpreter that waits for a byte at JAIL_GATE_FD
+ *                                                                                        and then does as argv does; in a run with argv: that run's)
  *  "stop_early":true,                                                                    (no more runs after one that did not end well)
  *  "outputs":["plot.png"],"file_bytes":1048576}                                          (collected after the first run)
  * Answer: {"job":17,"compile":RESULT,"runs":[RESULT...],"files":[{"name","bytes","sha256","base64"}],"files_refused":[{"name","why"}]}
@@ -182,6 +184,7 @@ static struct doc *result_doc(const struct jail_result *r)
 	doc_set_bool(d, "refused_out", r->refused_out);
 	doc_set_bool(d, "disk_full", r->disk_full);
 	doc_set_bool(d, "stopped", r->stopped);
+	doc_set_bool(d, "warm", r->warm);
 	set_stream(d, "stdout", &r->out);
 	set_stream(d, "stderr", &r->err_out);
 	for (size_t i = 0; i < r->refused.count; i++) {
@@ -243,7 +246,7 @@ static enum rc prepare(struct job *j, const struct doc *argv, const struct doc *
 static enum rc run_in_box(struct job *j, const struct jail_spawn *s, const struct doc *files, struct slice input, struct jail_result *r,
                           struct err *err)
 {
-	enum rc rc = jail_box_mount(j->lane->box, s->limits.disk_bytes, j->lane->uid, err);
+	enum rc rc = j->lane->ready ? RC_OK : jail_box_mount(j->lane->box, s->limits.disk_bytes, j->lane->uid, err);
 
 	if (rc == RC_OK)
 		rc = put_files(j, doc_get(j->doc, "files"), err);
@@ -337,15 +340,41 @@ static void collect(struct job *j)
 	doc_set(j->answer, "files_refused", refused);
 }
 
+/* The same run through an interpreter that waits: *s as it must have been started, and remembered for the time after this job. */
+static enum rc prepare_warm(struct job *j, const struct doc *run, struct jail_spawn *s, struct err *err)
+{
+	const struct doc *argv = doc_get(run, doc_get(run, "argv") ? "warm" : "none");
+	enum rc rc;
+
+	if (!argv && !doc_get(run, "argv"))
+		argv = doc_get(j->doc, "warm");
+	if (!argv || doc_get(j->doc, "compile"))
+		return RC_OK;
+	rc = prepare(j, argv, run, s, err);
+	s->gate = 1;
+	s->guard = doc_get_bool(run, "guard", false);
+	if (rc == RC_OK && !j->lane->next)
+		j->lane->next = mem_new(sizeof(*j->lane->next));
+	if (rc == RC_OK)
+		*j->lane->next = *s;
+	return rc;
+}
+
 static enum rc run_once(struct job *j, const struct doc *run, bool first, struct doc *results, bool *stopped, struct err *err)
 {
 	AUTO_BUF struct buf input = BUF_INIT(JAIL_FRAME_BYTES);
 	const struct doc *argv = doc_get(run, "argv");
-	struct jail_spawn *s = mem_new(sizeof(*s));
+	struct jail_spawn *cold = mem_new(sizeof(*cold)), *warm = mem_new(sizeof(*warm)), *s = cold;
 	struct jail_result r = { 0 };
-	enum rc rc = prepare(j, argv ? argv : doc_get(j->doc, "argv"), run, s, err);
+	enum rc rc = prepare(j, argv ? argv : doc_get(j->doc, "argv"), run, cold, err);
 
-	s->guard = doc_get_bool(run, "guard", false);
+	cold->guard = doc_get_bool(run, "guard", false);
+	if (rc == RC_OK && first)
+		rc = prepare_warm(j, run, warm, err);
+	if (rc == RC_OK && first && jail_is_ready(j->lane, warm))
+		s = warm;
+	else
+		jail_discard(j->lane);
 	if (rc == RC_OK && buf_add_unbase64(&input, doc_get_text(run, "stdin")) != RC_OK)
 		rc = err_set(err, RC_NEVER, "stdin_base64", "stdin is not base64");
 	if (rc == RC_OK)
@@ -356,9 +385,11 @@ static enum rc run_once(struct job *j, const struct doc *run, bool first, struct
 		doc_add(results, result_doc(&r));
 		*stopped = r.stopped || (doc_get_bool(j->doc, "stop_early", false) && !ended_well(&r));
 	}
+	jail_discard(j->lane); /* where its files could not be placed */
 	jail_box_unmount(j->lane->box);
 	jail_result_release(&r);
-	mem_free(s);
+	mem_free(cold);
+	mem_free(warm);
 	return rc;
 }
 
@@ -371,7 +402,11 @@ enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, st
 	enum rc rc;
 
 	doc_set_int(j.answer, "job", doc_get_int(doc, "job", 0));
+	if (l->next)
+		l->next->argc = 0;
 	rc = check_counts(doc, err);
+	if (rc != RC_OK || doc_get(doc, "compile"))
+		jail_discard(l);
 	if (rc == RC_OK)
 		rc = compile(&j, &go_on, err);
 	for (size_t i = 0; rc == RC_OK && go_on && !stopped && i < doc_count(runs); i++)

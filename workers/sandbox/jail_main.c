@@ -87,6 +87,12 @@ static void answer_failure(int64_t id, const struct err *why, struct buf *out)
 	(void)!doc_write(d, out); /* three short members */
 }
 
+static enum rc next_frame(struct jail_lane *l, struct buf *frame, struct err *err)
+{
+	jail_wait(l);
+	return wire_read_frame(l->command_fd, frame, err);
+}
+
 static void NORETURN serve_lane(const struct jail_place *place, int index, int socket)
 {
 	struct buf frame = BUF_INIT(JAIL_FRAME_BYTES), answer = BUF_INIT(JAIL_FRAME_BYTES);
@@ -97,7 +103,7 @@ static void NORETURN serve_lane(const struct jail_place *place, int index, int s
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	rc = jail_lane_open(&lane, place, index, &err);
 	lane.command_fd = socket;
-	while (rc == RC_OK && wire_read_frame(socket, &frame, &err) == RC_OK) {
+	while (rc == RC_OK && next_frame(&lane, &frame, &err) == RC_OK) {
 		AUTO_DOC struct doc *job = NULL;
 		struct err why = { 0 };
 		int64_t id;
@@ -111,6 +117,9 @@ static void NORETURN serve_lane(const struct jail_place *place, int index, int s
 		if (jail_job(&lane, job, &answer, &why) != RC_OK)
 			answer_failure(id, &why, &answer);
 		rc = wire_write_frame(socket, buf_slice(&answer), &err);
+		/* The answer is on its way: now there is time to start the next interpreter. */
+		if (rc == RC_OK && lane.next && lane.next->argc > 0)
+			jail_prepare(&lane, lane.next);
 	}
 	jail_lane_close(&lane);
 	_exit(rc == RC_OK || strcmp(err.code, "closed") == 0 ? EXIT_ENDED : complain(&err, EXIT_BROKEN));

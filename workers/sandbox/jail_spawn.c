@@ -23,13 +23,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include "jail_wire.h"
 
 enum {
 	FIRST_UID = 0x61000000, /* far from any real account; one a lane */
 	INSIDE_ID = 1000,
-	SPAWN_FDS = 5,          /* stdin stdout stderr report listener-socket */
+	SPAWN_FDS = 6,          /* stdin stdout stderr report listener-socket gate */
 	TICK_MS = 50,           /* how often the CPU account is looked at */
 	PIECE = 65536,
 	HARD_TIMES = 64,        /* a stream this many times over what is kept ends the program */
@@ -95,7 +96,7 @@ static void spawn_one(int socket, const struct jail_spawn *s, int fds[SPAWN_FDS]
 			if (dup2(fds[i], i) < 0)
 				_exit(125);
 		}
-		jail_enter(s, sync[0], fds[3], fds[4]);
+		jail_enter(s, sync[0], fds[3], fds[4], fds[5]);
 	}
 	error = pid < 0 ? errno : 0;
 	if (pid > 0 && (write_map(pid, "gid_map", s->uid) < 0 || write_map(pid, "uid_map", s->uid) < 0)) {
@@ -192,6 +193,9 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 
 void jail_lane_close(struct jail_lane *l)
 {
+	jail_discard(l);
+	mem_free(l->next);
+	mem_free(l->waiting);
 	if (l->spawner > 0) {
 		(void)kill(l->spawner, SIGKILL);
 		(void)waitpid(l->spawner, NULL, 0);
@@ -212,7 +216,7 @@ struct running {
 	const struct jail_spawn *spawn;
 	struct jail_result *result;
 	struct slice input;
-	int stdin_fd, out_fd, err_fd, report_fd, listener_socket, listener, pidfd;
+	int stdin_fd, out_fd, err_fd, report_fd, listener_socket, listener, pidfd, gate_fd;
 	int64_t begun_ms, look_ms, cpu_before_us;
 	bool killed;
 };
@@ -325,6 +329,16 @@ static int wait_ms(const struct running *r)
 	return left < 0 ? 0 : left < TICK_MS ? (int)left : TICK_MS;
 }
 
+static void take_listener(struct running *r)
+{
+	char mark;
+	int count = 1;
+
+	if (wire_receive(r->listener_socket, &mark, 1, &r->listener, &count) != 1 || count != 1)
+		r->listener = -1; /* it failed before the filter: the report says where */
+	shut(&r->listener_socket);
+}
+
 /* Until init is dead and all pipes are empty. */
 static enum rc supervise(struct running *r, struct err *err)
 {
@@ -340,14 +354,8 @@ static enum rc supervise(struct running *r, struct err *err)
 
 		if (poll(p, COUNT_OF(p), wait_ms(r)) < 0 && errno != EINTR)
 			return err_set(err, RC_BROKEN, "poll", "%s", strerror(errno));
-		if (p[4].revents) {
-			char mark;
-			int count = 1;
-
-			if (wire_receive(r->listener_socket, &mark, 1, &r->listener, &count) != 1 || count != 1)
-				r->listener = -1; /* it failed before the filter: the report says where */
-			shut(&r->listener_socket);
-		}
+		if (p[4].revents)
+			take_listener(r);
 		if (p[3].revents & POLLIN)
 			answer_refused(r);
 		else if (p[3].revents)
@@ -373,22 +381,23 @@ static enum rc supervise(struct running *r, struct err *err)
 
 static enum rc start(struct running *r, struct err *err)
 {
-	int in[2], out[2], error_out[2], report[2], listener[2], error = 0, count = 1;
+	int in[2], out[2], error_out[2], report[2], listener[2], gate[2], error = 0, count = 1;
 	enum rc rc = RC_OK;
 
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(error_out, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, listener) < 0)
+	    pipe2(gate, O_CLOEXEC) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, listener) < 0)
 		return err_set(err, RC_BROKEN, "pipe", "%s", strerror(errno));
 	r->stdin_fd = in[1];
 	r->out_fd = out[0];
 	r->err_fd = error_out[0];
 	r->report_fd = report[0];
 	r->listener_socket = listener[0];
+	r->gate_fd = gate[1];
 	(void)fcntl(r->stdin_fd, F_SETFL, O_NONBLOCK);
 	(void)fcntl(r->out_fd, F_SETFL, O_NONBLOCK);
 	(void)fcntl(r->err_fd, F_SETFL, O_NONBLOCK);
 	{
-		int fds[SPAWN_FDS] = { in[0], out[1], error_out[1], report[1], listener[1] };
+		int fds[SPAWN_FDS] = { in[0], out[1], error_out[1], report[1], listener[1], gate[0] };
 
 		if (wire_send(r->lane->spawner_socket, r->spawn, sizeof(*r->spawn), fds, SPAWN_FDS) < 0 ||
 		    wire_receive(r->lane->spawner_socket, &error, sizeof(error), &r->pidfd, &count) != (ssize_t)sizeof(error))
@@ -401,29 +410,54 @@ static enum rc start(struct running *r, struct err *err)
 	return rc;
 }
 
-enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err)
+static void running_init(struct running *r, struct jail_lane *l, const struct jail_spawn *s)
 {
-	struct running r = { .lane = l, .spawn = s, .result = out, .input = input, .stdin_fd = -1, .out_fd = -1, .err_fd = -1,
-		             .report_fd = -1, .listener_socket = -1, .listener = -1, .pidfd = -1 };
-	struct jail_peaks before;
+	*r = (struct running){ .lane = l, .spawn = s, .stdin_fd = -1, .out_fd = -1, .err_fd = -1, .report_fd = -1, .listener_socket = -1,
+		               .listener = -1, .pidfd = -1, .gate_fd = -1 };
+}
+
+static void running_release(struct running *r)
+{
+	shut(&r->stdin_fd);
+	shut(&r->out_fd);
+	shut(&r->err_fd);
+	shut(&r->report_fd);
+	shut(&r->listener_socket);
+	shut(&r->listener);
+	shut(&r->pidfd);
+	shut(&r->gate_fd);
+}
+
+/* The spawner's word that it reaped; then nothing of the job is left. */
+static enum rc reap(struct jail_lane *l, struct err *err)
+{
 	char reaped;
+
+	if (wire_receive(l->spawner_socket, &reaped, 1, NULL, NULL) != 1)
+		return err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
+	return RC_OK;
+}
+
+/* From the first moment that counts for the job to its last. */
+static enum rc carry_out(struct running *r, bool started, struct err *err)
+{
+	struct jail_lane *l = r->lane;
+	struct jail_result *out = r->result;
+	struct jail_peaks before;
 	enum rc rc;
 
-	*out = (struct jail_result){ 0 };
-	stream_init(&out->out, s->limits.output_bytes);
-	stream_init(&out->err_out, s->limits.output_bytes);
-	rc = jail_cgroup_set(&l->cgroup, &s->limits, err);
-	if (rc != RC_OK)
-		return rc;
 	jail_cgroup_peaks(&l->cgroup, &before);
-	r.cpu_before_us = before.cpu_us;
-	r.begun_ms = clock_mono_ms();
-	rc = start(&r, err);
+	r->cpu_before_us = before.cpu_us;
+	r->begun_ms = clock_mono_ms();
+	rc = started ? RC_OK : start(r, err);
+	if (rc == RC_OK && r->spawn->gate)
+		(void)!write(r->gate_fd, "g", 1); /* dead meanwhile: its report says so */
+	shut(&r->gate_fd);
 	if (rc == RC_OK)
-		rc = supervise(&r, err);
-	if (rc == RC_OK && wire_receive(l->spawner_socket, &reaped, 1, NULL, NULL) != 1)
-		rc = err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
-	if (rc == RC_OK && read(r.report_fd, &out->end, sizeof(out->end)) != (ssize_t)sizeof(out->end)) {
+		rc = supervise(r, err);
+	if (rc == RC_OK)
+		rc = reap(l, err);
+	if (rc == RC_OK && read(r->report_fd, &out->end, sizeof(out->end)) != (ssize_t)sizeof(out->end)) {
 		out->end = (struct jail_end){ .status = SIGKILL }; /* killed before it could say more */
 	}
 	jail_cgroup_kill(&l->cgroup, l->spawner);
@@ -431,14 +465,103 @@ enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice i
 	out->peaks.oom_kills -= before.oom_kills;
 	out->peaks.pids_refused -= before.pids_refused;
 	out->peaks.cpu_us -= before.cpu_us;
-	shut(&r.stdin_fd);
-	shut(&r.out_fd);
-	shut(&r.err_fd);
-	shut(&r.report_fd);
-	shut(&r.listener_socket);
-	shut(&r.listener);
-	shut(&r.pidfd);
 	return rc;
+}
+
+enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err)
+{
+	struct running *ready = l->ready, cold;
+	struct running *r = ready ? ready : &cold;
+	enum rc rc;
+
+	if (!ready)
+		running_init(&cold, l, s);
+	*out = (struct jail_result){ .warm = ready != NULL };
+	r->result = out;
+	r->input = input;
+	r->spawn = s;
+	stream_init(&out->out, s->limits.output_bytes);
+	stream_init(&out->err_out, s->limits.output_bytes);
+	rc = jail_cgroup_set(&l->cgroup, &s->limits, err);
+	if (rc == RC_OK)
+		rc = carry_out(r, ready != NULL, err);
+	running_release(r);
+	mem_free(ready);
+	l->ready = NULL;
+	return rc;
+}
+
+/* ---- started ahead ---- */
+
+void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
+{
+	struct running *r = mem_new(sizeof(*r));
+	struct err why;
+	enum rc rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, &why);
+
+	if (!l->waiting)
+		l->waiting = mem_new(sizeof(*l->waiting));
+	*l->waiting = *s;
+	running_init(r, l, l->waiting);
+	l->ready = r;
+	if (rc == RC_OK)
+		rc = jail_cgroup_set(&l->cgroup, &s->limits, &why);
+	if (rc == RC_OK)
+		rc = start(r, &why);
+	if (rc != RC_OK)
+		jail_discard(l);
+}
+
+/* What is fixed at its start must be as s wants it; all else is set when it goes. */
+bool jail_is_ready(const struct jail_lane *l, const struct jail_spawn *s)
+{
+	const struct jail_spawn *w = l->ready ? l->ready->spawn : NULL;
+	struct pollfd p = { .fd = l->ready ? l->ready->pidfd : -1, .events = POLLIN };
+
+	return w && w->gate && s->gate && w->guard == s->guard && w->profile == s->profile && w->uid == s->uid && w->argc == s->argc &&
+	       w->envc == s->envc && w->text_bytes == s->text_bytes && memcmp(w->text, s->text, s->text_bytes) == 0 &&
+	       w->limits.cpu_ms == s->limits.cpu_ms && w->limits.disk_bytes == s->limits.disk_bytes &&
+	       w->limits.address_bytes == s->limits.address_bytes && w->limits.memory_bytes <= s->limits.memory_bytes && poll(&p, 1, 0) == 0;
+}
+
+void jail_discard(struct jail_lane *l)
+{
+	struct running *r = l->ready;
+	struct err why;
+
+	if (!r)
+		return;
+	if (r->pidfd >= 0) {
+		kill_it(r);
+		(void)!reap(l, &why); /* a spawner that is gone is met by the next job */
+	}
+	running_release(r);
+	mem_free(r);
+	l->ready = NULL;
+	jail_cgroup_kill(&l->cgroup, l->spawner);
+	jail_box_unmount(l->box);
+}
+
+void jail_wait(struct jail_lane *l)
+{
+	struct jail_refusals nobodys = { 0 }; /* of the interpreter, before any program */
+
+	while (l->ready) {
+		struct running *r = l->ready;
+		struct pollfd p[] = { { .fd = l->command_fd, .events = POLLIN }, { .fd = r->listener_socket, .events = POLLIN },
+			              { .fd = r->listener, .events = POLLIN } };
+
+		if (poll(p, COUNT_OF(p), -1) < 0 && errno != EINTR)
+			return;
+		if (p[0].revents)
+			return;
+		if (p[1].revents)
+			take_listener(r);
+		if (p[2].revents & POLLIN)
+			jail_syscalls_answer(r->listener, &nobodys);
+		else if (p[2].revents)
+			shut(&r->listener);
+	}
 }
 
 void jail_result_release(struct jail_result *r)

@@ -223,6 +223,8 @@ enum rc judge(struct doc *answer, const struct request *r, const char *mark, str
 	}
 	if (doc_count(runs) == 0)
 		return err_set(err, RC_LATER, "jail_answer", "the jail ran nothing");
+	if (flag(doc_at(runs, 0), "warm"))
+		out->isolation = SLICE_LITERAL("native warm");
 	if (r->test_count > 0) {
 		take_tests(runs, r, mark, out);
 	} else {

@@ -353,6 +353,8 @@ static void guard_run(const struct run_order *o, const struct test *t, struct do
 	doc_add(files, file_doc(SLICE_LITERAL(RUNTIME_HARNESS_NAME), buf_slice(&o->runtime->harness)));
 	doc_add(files, file_doc(SLICE_LITERAL(RUNTIME_TEST_NAME), t->code));
 	doc_set(run, "argv", doc_copy(o->runtime->test_run));
+	if (o->runtime->warm_test)
+		doc_set(run, "warm", doc_copy(o->runtime->warm_test));
 	doc_set_bool(run, "guard", true);
 }
 
@@ -445,6 +447,8 @@ static enum rc order_write(const struct run_order *o, int64_t id, const char *ma
 	doc_set(d, "env", doc_copy(o->runtime->env));
 	doc_set(d, "limits", limits);
 	doc_set(d, "argv", doc_copy(o->runtime->run));
+	if (o->runtime->warm)
+		doc_set(d, "warm", doc_copy(o->runtime->warm));
 	doc_set(d, "files", files_doc(o, place));
 	if (o->runtime->compile)
 		doc_set(d, "compile", compile_doc(o->runtime, &l));

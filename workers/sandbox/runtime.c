@@ -18,34 +18,74 @@ static const struct run_limits ceilings = {
 	.file_bytes = LIMIT_FILES_BYTES * 3 / 4 - 1024,
 };
 
-/* The file beside `path` that "test_harness" names. */
-static enum rc read_harness(struct runtime *r, const char *path, struct err *err)
+/* A file beside `path`. */
+static enum rc read_beside(const char *path, struct slice name, struct buf *out, struct err *err)
 {
-	struct slice name = doc_get_text(r->doc, "test_harness");
 	const char *slash = strrchr(path, '/');
 	char file[PATH_BYTES], *room;
 	size_t n;
 	FILE *f;
 
+	if (memchr(name.ptr, '/', name.len))
+		return err_set(err, RC_NEVER, "runtime", "%s: '%s' is not a file beside it", path, name.ptr);
+	(void)snprintf(file, sizeof(file), "%.*s/%s", slash ? (int)(slash - path) : 1, slash ? path : ".", name.ptr);
+	*out = (struct buf)BUF_INIT(RUNTIME_BYTES);
+	f = fopen(file, "re"); /* a cut path does not open, and says so */
+	room = buf_room(out, RUNTIME_BYTES - 1);
+	n = f && room ? fread(room, 1, RUNTIME_BYTES - 1, f) : 0;
+	if (n > 0)
+		buf_grew(out, n);
+	if (f)
+		(void)fclose(f); /* read only */
+	if (n > 0 && n < RUNTIME_BYTES - 1)
+		return RC_OK;
+	buf_release(out);
+	return err_set(err, RC_NEVER, "runtime", "%s: empty, not there, or larger than %d bytes", file, RUNTIME_BYTES);
+}
+
+static enum rc read_harness(struct runtime *r, const char *path, struct err *err)
+{
+	struct slice name = doc_get_text(r->doc, "test_harness");
+
 	r->test_run = doc_get(r->doc, "test_run");
 	if (name.len == 0 && !r->test_run)
 		return RC_OK;
-	if (name.len == 0 || !r->test_run || memchr(name.ptr, '/', name.len) || r->compile || r->code_test.len > 0)
-		return err_set(err, RC_NEVER, "runtime", "%s: test_harness (a file beside it) and test_run go together, without compile and code_test",
-		               path);
-	(void)snprintf(file, sizeof(file), "%.*s/%s", slash ? (int)(slash - path) : 1, slash ? path : ".", name.ptr);
-	r->harness = (struct buf)BUF_INIT(RUNTIME_BYTES);
-	f = fopen(file, "re"); /* a cut path does not open, and says so */
-	room = buf_room(&r->harness, RUNTIME_BYTES - 1);
-	n = f && room ? fread(room, 1, RUNTIME_BYTES - 1, f) : 0;
-	if (n > 0)
-		buf_grew(&r->harness, n);
-	if (f)
-		(void)fclose(f); /* read only */
-	if (n == 0 || n == RUNTIME_BYTES - 1)
-		buf_release(&r->harness);
-	if (n == 0 || n == RUNTIME_BYTES - 1)
-		return err_set(err, RC_NEVER, "runtime", "%s: empty, not there, or larger than %d bytes", file, RUNTIME_BYTES);
+	if (name.len == 0 || !r->test_run || r->compile || r->code_test.len > 0)
+		return err_set(err, RC_NEVER, "runtime", "%s: test_harness and test_run go together, without compile and code_test", path);
+	return read_beside(path, name, &r->harness, err);
+}
+
+/* The argv under `key` with the start's text in its place; the runtime's document keeps it. */
+static const struct doc *fill_warm(struct runtime *r, const char *key, struct slice text)
+{
+	const struct doc *argv = doc_get(r->doc, key);
+	struct doc *filled;
+
+	if (!argv)
+		return NULL;
+	filled = doc_new_array();
+	for (size_t i = 0; i < doc_count(argv); i++)
+		doc_add(filled, doc_new_text(slice_is(doc_text(doc_at(argv, i)), "{{warm_start}}") ? text : doc_text(doc_at(argv, i))));
+	doc_set(r->doc, key, filled);
+	return filled;
+}
+
+static enum rc read_warm(struct runtime *r, const char *path, struct err *err)
+{
+	struct slice name = doc_get_text(r->doc, "warm_start");
+	struct buf text;
+	enum rc rc;
+
+	if (name.len == 0)
+		return doc_get(r->doc, "warm") || doc_get(r->doc, "warm_test") ?
+		               err_set(err, RC_NEVER, "runtime", "%s: warm and warm_test need warm_start", path) :
+		               RC_OK;
+	rc = read_beside(path, name, &text, err);
+	if (rc != RC_OK)
+		return rc;
+	r->warm = fill_warm(r, "warm", buf_slice(&text));
+	r->warm_test = fill_warm(r, "warm_test", buf_slice(&text));
+	buf_release(&text);
 	return RC_OK;
 }
 
@@ -58,7 +98,8 @@ static enum rc read_runtime(struct runtime *r, const char *path, struct err *err
 		{ "limits", DOC_OBJECT, true, 1, 8, false },    { "compile", DOC_ARRAY, false, 1, 32, false },
 		{ "product", DOC_TEXT, false, 1, 64, false },   { "compile_limits", DOC_OBJECT, false, 1, 8, false },
 		{ "code_test", DOC_TEXT, false, 1, 4096, false }, { "test_harness", DOC_TEXT, false, 1, 64, false },
-		{ "test_run", DOC_ARRAY, false, 1, 32, false },
+		{ "test_run", DOC_ARRAY, false, 1, 32, false },  { "warm_start", DOC_TEXT, false, 1, 64, false },
+		{ "warm", DOC_ARRAY, false, 1, 32, false },      { "warm_test", DOC_ARRAY, false, 1, 32, false },
 	};
 	enum rc rc = doc_read_file(path, RUNTIME_BYTES, &r->doc, err);
 
@@ -78,7 +119,8 @@ static enum rc read_runtime(struct runtime *r, const char *path, struct err *err
 	r->compile_limits = doc_get(r->doc, "compile_limits");
 	if (r->compile && (r->product.len == 0 || !r->compile_limits))
 		return err_set(err, RC_NEVER, "runtime", "%s: compile needs product and compile_limits", path);
-	return read_harness(r, path, err);
+	rc = read_harness(r, path, err);
+	return rc == RC_OK ? read_warm(r, path, err) : rc;
 }
 
 enum rc runtimes_open(const char *folder, struct runtimes *out, struct err *err)

@@ -5,8 +5,10 @@
  *  "limits":{"wall_ms","cpu_ms","memory_bytes","pids","disk_bytes"},                  defaults; a request may lower or raise within the ceilings
  *  "compile":["/usr/bin/gcc",...],"product":"program","compile_limits":{...},          languages that are compiled
  *  "code_test":"{{program}}\n{{test}}\nprint('{{mark}}')",                             how a test in code is joined to the program, or:
+ *  "warm_start":"python_warm.py","warm":["/usr/bin/python3","-c","{{warm_start}}","main.py"],  an interpreter started ahead: it waits for a byte
+ *                                                                                     at descriptor 200, closes it and becomes `run`; absent: none
  *  "test_harness":"python_harness.py","test_run":["/usr/bin/python3",...]}             a file beside this one that runs the test in a process of its own
- * Neither: io tests only.  A program that is joined to its test can forge the verdict; under a harness it cannot (SECURITY.md).
+ * "warm_test": as warm, for test_run.  {{warm_start}} is the text of that file.  Neither kind of code test: io tests only.  A program that is joined to its test can forge the verdict; under a harness it cannot (SECURITY.md).
  */
 #ifndef AIRLOCK_RUNTIME_H
 #define AIRLOCK_RUNTIME_H
@@ -22,6 +24,7 @@ struct runtime {
 	struct slice language, source, product, profile, code_test;
 	const struct doc *run, *compile, *env, *limits, *compile_limits; /* compile: NULL if none */
 	const struct doc *test_run; /* NULL: no harness */
+	const struct doc *warm, *warm_test; /* NULL: always started anew */
 	struct buf harness;
 };
 

@@ -256,6 +256,22 @@ static void the_call_that_mattered_is_named_first(void **state)
 	mem_free(r);
 }
 
+static void how_it_was_started_is_told(void **state)
+{
+	struct outcome *o = mem_new(sizeof(*o));
+	struct request *r = mem_new(sizeof(*r));
+
+	(void)state;
+	judged("{\"runs\":[{\"exit_code\":0,\"warm\":true}]}", r, "m", o);
+	assert_true(slice_is(o->isolation, "native warm"));
+	outcome_release(o);
+	judged("{\"runs\":[{\"exit_code\":0,\"warm\":false}]}", r, "m", o);
+	assert_true(slice_is(o->isolation, "native exec"));
+	outcome_release(o);
+	mem_free(o);
+	mem_free(r);
+}
+
 static void an_answer_without_a_run_is_our_failure(void **state)
 {
 	struct outcome *o = mem_new(sizeof(*o));
@@ -289,6 +305,7 @@ int main(void)
 		cmocka_unit_test(a_test_in_code_passes_by_the_exit_code_of_its_harness),
 		cmocka_unit_test(a_compile_that_failed_is_told_with_its_output),
 		cmocka_unit_test(the_call_that_mattered_is_named_first),
+		cmocka_unit_test(how_it_was_started_is_told),
 		cmocka_unit_test(an_answer_without_a_run_is_our_failure),
 	};
 

@@ -108,6 +108,24 @@ static void a_harness_is_read_from_beside_its_runtime(void **state)
 	mem_free(r);
 }
 
+static void a_start_ahead_gets_its_text_in_place(void **state)
+{
+	struct runtimes *r = mem_new(sizeof(*r));
+	struct err err;
+
+	(void)state;
+	put("harness", "wait; go");
+	assert_int_equal(opened(GOOD ",\"warm_start\":\"harness\",\"warm\":[\"/usr/bin/toy\",\"{{warm_start}}\",\"main.toy\"]}", r, &err), RC_OK);
+	assert_int_equal(doc_count(r->list[0].warm), 3);
+	assert_true(slice_is(doc_text(doc_at(r->list[0].warm, 1)), "wait; go"));
+	assert_true(slice_is(doc_text(doc_at(r->list[0].warm, 2)), "main.toy"));
+	assert_null(r->list[0].warm_test);
+	runtimes_release(r);
+	assert_int_equal(opened(GOOD ",\"warm\":[\"/usr/bin/toy\"]}", r, &err), RC_NEVER);
+	assert_int_equal(opened(GOOD ",\"warm_start\":\"none\"}", r, &err), RC_NEVER);
+	mem_free(r);
+}
+
 static void a_request_gets_its_limits_within_the_ceilings(void **state)
 {
 	struct runtimes *r = mem_new(sizeof(*r));
@@ -151,6 +169,7 @@ int main(void)
 		cmocka_unit_test(the_runtimes_that_are_shipped_load_and_are_found),
 		cmocka_unit_test_setup_teardown(a_runtime_with_a_fault_names_file_and_member, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(a_harness_is_read_from_beside_its_runtime, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(a_start_ahead_gets_its_text_in_place, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(a_request_gets_its_limits_within_the_ceilings, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(program_and_test_are_joined_and_never_read_as_a_template, make_folder, remove_folder),
 	};

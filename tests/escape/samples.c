@@ -1,0 +1,144 @@
+/*
+ * samples: how long programs take in the sandbox, one JSON line a kind, for a harness that compares.
+ * Use: samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]].   {"name":"sandbox_python_warm_ms","samples":[2.1,...]}
+ * A sample is from the order's leaving to its outcome's arrival, at this side of the jail's socket; a pause before each, because an
+ * interpreter can be started ahead only in an idle lane.  sandbox_python_bare_ms starts the same interpreter without any sandbox.
+ */
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include "io/loop.h"
+
+#include "workers/sandbox/run.h"
+
+enum { ROUNDS_MAX = 10000 };
+
+extern char **environ;
+
+struct bench {
+	struct loop *loop;
+	struct jail *jail;
+	struct request *request;
+	bool failed, warm;
+};
+
+static void ran(void *arg, enum rc rc, struct outcome *o, const struct err *err)
+{
+	struct bench *b = arg;
+
+	if (rc != RC_OK)
+		fprintf(stderr, "samples: %s\n", err->text);
+	b->failed = b->failed || rc != RC_OK || o->verdict != RUN_OK;
+	b->warm = rc == RC_OK && slice_is(o->isolation, "native warm");
+	if (rc == RC_OK)
+		outcome_release(o);
+	loop_stop(b->loop);
+}
+
+static void gone(void *arg)
+{
+	struct bench *b = arg;
+
+	b->failed = true;
+	loop_stop(b->loop);
+}
+
+static int64_t run_us(struct bench *b, const struct runtime *r, const char *source)
+{
+	struct run_order order = { .runtime = r, .program = slice_text(source), .request = b->request };
+	int64_t begun = clock_mono_us();
+	struct run *run;
+	struct err err;
+
+	if (run_begin(b->jail, &order, ran, b, &run, &err) == RC_OK)
+		loop_run(b->loop);
+	else
+		b->failed = true;
+	return clock_mono_us() - begun;
+}
+
+static int64_t bare_us(struct bench *b)
+{
+	static char *const argv[] = { (char *)"/usr/bin/python3", (char *)"-s", (char *)"-B", (char *)"-c", (char *)"print(1)", NULL };
+	int64_t begun = clock_mono_us();
+	posix_spawn_file_actions_t a;
+	int status = -1;
+	pid_t pid;
+
+	if (posix_spawn_file_actions_init(&a) != 0 || posix_spawn_file_actions_addopen(&a, 1, "/dev/null", O_WRONLY, 0) != 0 ||
+	    posix_spawn(&pid, argv[0], &a, NULL, argv, environ) != 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		b->failed = true;
+	(void)posix_spawn_file_actions_destroy(&a); /* nothing is lost */
+	return clock_mono_us() - begun;
+}
+
+struct sort { const char *name, *language, *source; bool anew, warm; };
+
+static void sample(struct bench *b, const struct runtimes *all, const struct sort *k, int rounds, int pause_ms)
+{
+	const struct runtime *r = k->language ? runtimes_find(all, slice_text(k->language)) : NULL;
+	struct runtime used = r ? *r : (struct runtime){ 0 };
+	int kept = 0;
+
+	if (k->language && !r)
+		return;
+	if (k->anew)
+		used.warm = used.warm_test = NULL;
+	if (r)
+		(void)run_us(b, &used, k->source); /* caches; the first of its kind makes the next one ready */
+	printf("{\"name\":\"%s\",\"samples\":[", k->name);
+	for (int i = 0; i < rounds && !b->failed; i++) {
+		int64_t us;
+
+		(void)usleep((useconds_t)pause_ms * 1000);
+		us = r ? run_us(b, &used, k->source) : bare_us(b);
+		if (r && b->warm != k->warm)
+			continue; /* not what this line is about */
+		printf("%s%.3f", kept++ ? "," : "", (double)us / 1000);
+	}
+	printf("]}\n");
+	(void)fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct sort kinds[] = {
+		{ "sandbox_python_bare_ms", NULL, NULL, false, false },
+		{ "sandbox_python_warm_ms", "python", "print(1)\n", false, true },
+		{ "sandbox_python_exec_ms", "python", "print(1)\n", true, false },
+		{ "sandbox_node_warm_ms", "javascript", "console.log(1)\n", false, true },
+		{ "sandbox_node_exec_ms", "javascript", "console.log(1)\n", true, false },
+		{ "sandbox_true_ms", "shell", ":\n", true, false },
+		{ "sandbox_c_gcc_ms", "c", "int main(void) { return 0; }\n", true, false },
+	};
+	int rounds = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 30, pause_ms = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 60;
+	struct runtimes *runtimes = mem_new(sizeof(*runtimes));
+	struct bench b = { .request = mem_new(sizeof(*b.request)) };
+	struct err err = { 0 };
+
+	if (argc < 3 || rounds < 1 || rounds > ROUNDS_MAX || pause_ms < 0) {
+		fprintf(stderr, "Use: samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]]\n");
+		return 2;
+	}
+	if (runtimes_open(argv[2], runtimes, &err) != RC_OK || jail_start(argv[1], 1, &b.jail, &err) != RC_OK) {
+		fprintf(stderr, "samples: %s\n", err.text);
+		return 1;
+	}
+	b.loop = loop_new();
+	jail_attach(b.jail, b.loop, gone, &b);
+	for (size_t i = 0; i < COUNT_OF(kinds) && !b.failed; i++)
+		sample(&b, runtimes, &kinds[i], rounds, pause_ms);
+	jail_stop(b.jail);
+	loop_free(b.loop);
+	runtimes_release(runtimes);
+	mem_free(runtimes);
+	mem_free(b.request);
+	return b.failed;
+}
