@@ -152,6 +152,7 @@ struct jail_lane {
 	char box[128];
 	struct running *ready; /* a process that waits for its job in the mounted box; NULL: none */
 	struct jail_spawn *waiting; /* how that was started */
+	bool broken;           /* a job could not be ended, or the spawner not be asked: the lane must go, and all with it */
 	struct jail_spawn *next; /* what to make ready when the lane is idle; argc 0: nothing */
 };
 MUSTCHECK enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int index, struct err *err);

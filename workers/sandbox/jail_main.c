@@ -117,6 +117,8 @@ static void NORETURN serve_lane(const struct jail_place *place, int index, int s
 		if (jail_job(&lane, job, &answer, &why) != RC_OK)
 			answer_failure(id, &why, &answer);
 		rc = wire_write_frame(socket, buf_slice(&answer), &err);
+		if (rc == RC_OK && lane.broken)
+			rc = err_set(&err, RC_BROKEN, "lane", "a job could not be ended: the jail ends, and with it whatever is left of the job");
 		/* The answer is on its way: now there is time to start the next interpreter. */
 		if (rc == RC_OK && lane.next && lane.next->argc > 0)
 			jail_prepare(&lane, lane.next);

@@ -483,8 +483,10 @@ enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice i
 	stream_init(&out->out, s->limits.output_bytes);
 	stream_init(&out->err_out, s->limits.output_bytes);
 	rc = jail_cgroup_set(&l->cgroup, &s->limits, err);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		rc = carry_out(r, ready != NULL, err);
+		l->broken = rc != RC_OK;
+	}
 	running_release(r);
 	mem_free(ready);
 	l->ready = NULL;
@@ -533,7 +535,7 @@ void jail_discard(struct jail_lane *l)
 		return;
 	if (r->pidfd >= 0) {
 		kill_it(r);
-		(void)!reap(l, &why); /* a spawner that is gone is met by the next job */
+		l->broken = reap(l, &why) != RC_OK;
 	}
 	running_release(r);
 	mem_free(r);
