@@ -223,6 +223,26 @@ static void a_recorder_whose_row_was_taken_drops_its_batch(void **state)
 	bench_drain(&b, 1);
 }
 
+/* What is done by one for all is not done by none. */
+static void a_leader_that_hangs_is_replaced(void **state)
+{
+	struct recorder *first = bench_recorder(&b, 0);
+
+	(void)state;
+	bench_until(&b, "t", "select exists (select from pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory'"
+	                     " and a.application_name = 'airlock-record')");
+	first->hangs = true;
+	(void)bench_recorder(&b, 1);
+	messages_start_over(&b.f, true);
+	(void)bench_sql(&b, "select airlock.redrive_wanted(array['%s']::uuid[], 'ann')", ID);
+	bench_until(&b, "8", "select count(*) from airlock.offsets where caught_up_at > (select max(wanted_at) from airlock.redrive)");
+	(void)bench_sql(&b, "update airlock.marks set at = now() - interval '31 seconds' where name = 'leader'");
+	bench_until(&b, "unknown", "select outcome from airlock.redrive where id = '%s'", ID);
+	first->hangs = false;
+	bench_drain(&b, 0);
+	bench_drain(&b, 1);
+}
+
 /* ---- once more ---- */
 
 #define SENT "select coalesce(sum(next), 0) from airlock.offsets where topic = 'airlock.requests' and next > 0"
@@ -331,6 +351,7 @@ int main(void)
 		T(a_hold_that_nobody_decides_expires),
 		T(a_recorder_that_hangs_in_a_flush_is_ended_and_doubles_nothing),
 		T(a_recorder_whose_row_was_taken_drops_its_batch),
+		T(a_leader_that_hangs_is_replaced),
 		T(after_a_lost_log_only_undecided_requests_are_sent_again_and_once),
 		T(an_interrupted_repair_goes_on_where_it_stood),
 		T(a_wish_is_served_with_an_outcome_for_each),

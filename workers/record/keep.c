@@ -15,7 +15,18 @@ enum { DESCRIBE_MS = 60000, PARTITIONS_MS = 3600000, EXPIRE_MS = 2000, ASK_MS = 
 
 static const struct db_statement make_partitions = { "make_partitions", "select airlock.partitions_make(3)" };
 static const struct db_statement topic_seen = { "topic_seen", "select airlock.topic_seen($1, $2, $3::int)" };
-static const struct db_statement lead = { "lead", "select case when pg_try_advisory_lock(hashtext('airlock.record.leader')) then 1 else 0 end" };
+/* The leader says in `marks` that it lives.  One that hangs keeps its lock: when the mark is old, its connection is ended. */
+#define LEADER_KEY "hashtext('airlock.record.leader')"
+#define LEADER_MARK "on conflict (name) do update set at = excluded.at"
+static const struct db_statement lead = { "lead",
+	"with l as (select pg_try_advisory_lock(" LEADER_KEY ") as ok),"
+	" m as (insert into airlock.marks select 'leader', now() from l where ok " LEADER_MARK ") select ok::int from l" };
+static const struct db_statement leader_lives = { "leader_lives", "insert into airlock.marks values ('leader', now()) " LEADER_MARK };
+static const struct db_statement end_leader = { "end_leader",
+	"select pg_terminate_backend(a.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid where l.locktype = 'advisory' and l.granted"
+	" and l.database = (select oid from pg_database where datname = current_database()) and l.objsubid = 1"
+	" and (l.classid::bigint << 32 | l.objid::bigint) = " LEADER_KEY "::bigint and a.usename = current_user and a.pid <> pg_backend_pid()"
+	" and exists (select from airlock.marks where name = 'leader' and at < now() - interval '30 seconds')" };
 static const struct db_statement any_deleted = { "any_deleted",
 	"select case when exists (select from airlock.deleted where at > now() - interval '9 days') then 1 else 0 end" };
 static const struct db_statement expire = { "expire",
@@ -236,10 +247,12 @@ void keep_tick(struct record *r)
 		return;
 	r->expire_due_ms = now + EXPIRE_MS;
 	if (!r->leader) {
+		db_query(r->db, &end_leader, NULL, 0, QUERY_MS, logged, r);
 		db_query(r->db, &lead, NULL, 0, QUERY_MS, led, r);
 	} else {
 		const struct db_value value = number(grace, r->grace_ms);
 
+		db_query(r->db, &leader_lives, NULL, 0, QUERY_MS, logged, r);
 		db_query(r->db, &expire, &value, 1, QUERY_MS, expired, r);
 		db_query(r->db, &blank_late, NULL, 0, QUERY_MS, logged, r);
 		redrive_tick(r->redrive);
