@@ -35,7 +35,7 @@ static void show(const struct following *f)
 	if (f->ended_count == f->count)
 		fprintf(stderr, "\r\033[K");
 	else if (f->count == 1)
-		fprintf(stderr, "\r\033[K%s %s, %lld s", f->ids[0], f->ones[0].state[0] ? f->ones[0].state : "queued", (long long)seconds);
+		fprintf(stderr, "\r\033[K%s %s, %lld s", f->ids[0], f->ones[0].state[0] ? f->ones[0].state : "is on its way", (long long)seconds);
 	else
 		fprintf(stderr, "\r\033[K%zu of %zu ended, %lld s", f->ended_count, f->count, (long long)seconds);
 	(void)fflush(stderr); /* progress: nothing is lost with it */
