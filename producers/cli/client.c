@@ -110,10 +110,13 @@ void client_call(struct client *k, const char *method, const char *path, struct 
 	struct err err = { 0 };
 	enum rc rc;
 
-	(void)snprintf(url, sizeof(url), "%s%s", k->base, path); /* a cut URL names nothing */
 	request.url = url;
 	*q = (struct asked){ .client = k, .done = done, .arg = arg };
-	rc = http_begin(k->http, &request, answered, q, &q->call, &err);
+	/* A cut URL would ask for something else. */
+	if (snprintf(url, sizeof(url), "%s%s", k->base, path) >= (int)sizeof(url))
+		rc = err_set(&err, RC_NEVER, "url", "the filters are too long for one call");
+	else
+		rc = http_begin(k->http, &request, answered, q, &q->call, &err);
 	if (rc != RC_OK)
 		answered(q, rc, NULL, &err);
 }
@@ -200,8 +203,8 @@ static void got(void *arg, struct reply *r, const struct err *err)
 	int64_t wait = clock_backoff_ms(w->tries, BACKOFF_MS, BACKOFF_CAP_MS);
 	struct err why;
 
-	/* Nobody listening is told at once; who listens and says later is believed. */
-	if (w->repeatable && r->status > 0 && client_worth_retrying(r->status) && r->retry_after_ms <= BACKOFF_CAP_MS && ++w->tries < TRIES) {
+	/* Nobody listening is told at once, unless what was sent may have arrived; who listens and says later is believed. */
+	if (w->repeatable && (r->status > 0 || w->more) && client_worth_retrying(r->status) && r->retry_after_ms <= BACKOFF_CAP_MS && ++w->tries < TRIES) {
 		timer_set(w->timer, r->retry_after_ms > wait ? r->retry_after_ms : wait);
 		return;
 	}

@@ -20,7 +20,7 @@ struct going {
 	struct timer *timer;
 	size_t next;              /* where the search for work goes on */
 	int in_flight, in_flight_max;
-	int64_t begun_ms;
+	int64_t begun_ms, shown_ms;
 	struct err err;           /* set: stop */
 	int exit_code;            /* then */
 };
@@ -33,15 +33,16 @@ static void go_on(void *arg);
 
 /* ---- progress ---- */
 
-static void show(const struct going *g, bool last)
+static void show(struct going *g, bool last)
 {
-	enum { COLUMNS = 30 };
+	enum { COLUMNS = 30, EVERY_MS = 100 };
 	size_t all = g->batch.count + g->batch.known, ended = g->batch.completed + g->batch.other;
 	size_t filled;
 	char bar[COLUMNS + 1];
 
-	if (!g->cli->progress)
+	if (!g->cli->progress || (!last && clock_mono_ms() - g->shown_ms < EVERY_MS))
 		return;
+	g->shown_ms = clock_mono_ms();
 	all = all > ended ? all : ended;
 	filled = all > 0 ? ended * COLUMNS / all : COLUMNS;
 	memset(bar, '.', COLUMNS);
@@ -221,7 +222,7 @@ static void go_on(void *arg)
 	timer_set(g->timer, LOOK_AGAIN_MS);
 }
 
-static int report(const struct going *g)
+static int report(struct going *g)
 {
 	size_t all = g->batch.completed + g->batch.other;
 
@@ -240,7 +241,7 @@ static int run(const struct cli *c, const char *in, const char *out, int samples
 
 	*g = (struct going){ .cli = c, .in_flight_max = in_flight, .begun_ms = clock_mono_ms(), .exit_code = CLI_NONE };
 	if (batch_open(in, out, samples, &g->batch, &g->err) != RC_OK || client_open(c, in_flight, &g->client, &g->err) != RC_OK) {
-		exit_code = cli_fail(c, CLI_NONE, "%s", g->err.text);
+		exit_code = cli_fail(c, CLI_USE, "%s", g->err.text);
 	} else {
 		g->timer = timer_new(client_loop(g->client), go_on, g);
 		timer_set(g->timer, 0);

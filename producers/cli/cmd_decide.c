@@ -37,10 +37,13 @@ static int print_one(const struct cli *c, const char *id)
 	term_printf(&c->out, TERM_STRONG, "%s held by %.*s: %.*s", id, (int)gate.len, gate.ptr, (int)reason.len, reason.ptr);
 	(void)human_time(doc_get_text(row, "held_at"), held); /* they give their texts back */
 	(void)human_time(doc_get_text(row, "expires_at"), expires);
-	term_printf(&c->out, TERM_PLAIN, "\n");
-	printf("\nsince %s, until %s; sha256 %.*s\n\n", held, expires, (int)hash.len, hash.ptr ? hash.ptr : "");
+	putchar('\n');
+	term_printf(&c->out, TERM_PLAIN, "since %s, until %s; sha256 %.*s", held, expires, (int)hash.len, hash.ptr ? hash.ptr : "");
+	printf("\n\n");
 	term_text(&c->out, doc_get_text(row, "text"));
-	printf("\nairlock decide %s allow|refuse --why TEXT --held-sha256 %.*s\n", id, (int)hash.len, hash.ptr ? hash.ptr : "");
+	putchar('\n');
+	term_printf(&c->out, TERM_DIM, "airlock decide %s allow|refuse --why TEXT --held-sha256 %.*s", id, (int)hash.len, hash.ptr ? hash.ptr : "");
+	putchar('\n');
 	return CLI_OK;
 }
 

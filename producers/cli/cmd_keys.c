@@ -33,7 +33,8 @@ static int create_key(const struct cli *c, const char *name)
 	AUTO_BUF struct buf text = BUF_INIT(BODY_BYTES);
 	const char *given = args_text(&c->args, "scopes");
 	struct doc *scopes = doc_new_array();
-	struct slice rest = slice_text(given ? given : "submit,read"), scope, id, secret;
+	struct slice rest = slice_text(given ? given : "submit,read"), scope, id;
+	struct term about = term_of(stderr, false);
 	int exit_code;
 
 	while (slice_cut(&rest, ',', &scope))
@@ -50,10 +51,10 @@ static int create_key(const struct cli *c, const char *name)
 	if (c->json)
 		return cli_print_doc(c, answer, CLI_OK);
 	id = doc_get_text(answer, "id");
-	secret = doc_get_text(answer, "secret");
 	/* Only the key on standard output: `airlock keys create ci > key.file`. */
-	(void)fprintf(stderr, "%.*s is made; the key is shown this once:\n", (int)id.len, id.ptr ? id.ptr : ""); /* for people */
-	term_put(&c->out, TERM_PLAIN, secret);
+	term_printf(&about, TERM_PLAIN, "%.*s is made; the key is shown this once:", (int)id.len, id.ptr ? id.ptr : "");
+	fputc('\n', stderr);
+	term_put(&c->out, TERM_PLAIN, doc_get_text(answer, "secret"));
 	putchar('\n');
 	return CLI_OK;
 }
