@@ -6,7 +6,7 @@
  *   "repair":true      only for prompts that bring an error back, and there before all others
  *   "finish":"length"  instead of "stop";   "delay_ms":n   before the first byte
  *   "fault":"500"      one of records_fault's names;   "times":n   only for the first n calls (0: always)
- *   "scores":{"illicit":0.9}   instead of "text": what /v1/moderations says about such an input
+ *   "scores":{"illicit":0.9}   instead of "text": what /v1/moderations says about such an input; with "fault" how it fails
  * The longest "when" wins; among equals the first.
  */
 #ifndef AIRLOCK_REPLAY_RECORDS_H

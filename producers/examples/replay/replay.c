@@ -1,5 +1,5 @@
 /*
- * replay: routes.  /v1/models and /v1/moderations answer at once; /admin/calls tells what was asked, so that tests can prove what
+ * replay: routes.  /v1/models answers at once; /admin/calls tells what was asked, so that tests can prove what
  * was not asked twice; /admin/fault breaks everything for a while, if the settings allow it.
  */
 #include "replay.h"
@@ -7,11 +7,6 @@
 #include "base/mem.h"
 
 enum { CONNECTIONS = 1024, HEADER_BYTES = 16 * 1024, BODY_BYTES = 8 * 1024 * 1024, IDLE_MS = 600 * 1000, LATER_MS = 20, FOR_MS_MAX = 3600000 };
-
-static const char *const categories[] = {
-	"harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent", "self-harm", "self-harm/instructions",
-	"self-harm/intent", "sexual", "sexual/minors", "violence", "violence/graphic",
-};
 
 void replay_error(struct exchange *x, int status, const char *type, const char *code, const char *message)
 {
@@ -22,7 +17,7 @@ void replay_error(struct exchange *x, int status, const char *type, const char *
 	exchange_answer(x, status, "application/json", buf_slice(&b));
 }
 
-static void answer_buf(struct exchange *x, enum rc rc, const struct buf *b)
+void replay_answer(struct exchange *x, enum rc rc, const struct buf *b)
 {
 	if (rc == RC_OK)
 		exchange_answer(x, 200, "application/json", buf_slice(b));
@@ -30,67 +25,17 @@ static void answer_buf(struct exchange *x, enum rc rc, const struct buf *b)
 		replay_error(x, 500, "server_error", "server_error", "the answer is too large");
 }
 
-/* ---- moderations ---- */
-
-static enum rc add_result(struct replay *r, struct slice input, struct buf *b)
-{
-	const struct record *record = records_find(&r->records, input, true);
-	bool flagged = false;
-	enum rc rc;
-
-	for (size_t i = 0; i < COUNT_OF(categories); i++)
-		flagged = flagged || doc_get_real(record ? record->scores : NULL, categories[i], 0) >= 0.5;
-	rc = buf_printf(b, "{\"flagged\":%s,\"categories\":{", flagged ? "true" : "false");
-	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(categories); i++)
-		rc = buf_printf(b, "%s\"%s\":%s", i ? "," : "", categories[i],
-		                doc_get_real(record ? record->scores : NULL, categories[i], 0) >= 0.5 ? "true" : "false");
-	if (rc == RC_OK)
-		rc = buf_add_text(b, "},\"category_scores\":{");
-	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(categories); i++)
-		rc = buf_printf(b, "%s\"%s\":%.6f", i ? "," : "", categories[i],
-		                doc_get_real(record ? record->scores : NULL, categories[i], 0.000001));
-	return rc == RC_OK ? buf_add_text(b, "}}") : rc;
-}
-
-static struct slice input_text(const struct doc *d)
-{
-	return doc_type(d) == DOC_TEXT ? doc_text(d) : doc_get_text(d, "text");
-}
-
-static void answer_moderations(struct replay *r, struct exchange *x)
-{
-	AUTO_DOC struct doc *d = NULL;
-	AUTO_BUF struct buf b = BUF_INIT(BODY_BYTES);
-	const struct doc *input;
-	enum rc rc;
-
-	if (doc_read(exchange_body(x), BODY_BYTES, &d, NULL) != RC_OK || !doc_get(d, "input")) {
-		replay_error(x, 400, "invalid_request_error", "invalid_request", "a JSON object with input expected");
-		return;
-	}
-	input = doc_get(d, "input");
-	rc = buf_add_text(&b, "{\"id\":\"modr-replay\",\"model\":\"omni-moderation-latest\",\"results\":[");
-	if (rc == RC_OK && doc_type(input) != DOC_ARRAY)
-		rc = add_result(r, input_text(input), &b);
-	for (size_t i = 0; rc == RC_OK && doc_type(input) == DOC_ARRAY && i < doc_count(input); i++) {
-		if (i > 0)
-			rc = buf_add_text(&b, ",");
-		if (rc == RC_OK)
-			rc = add_result(r, input_text(doc_at(input, i)), &b);
-	}
-	if (rc == RC_OK)
-		rc = buf_add_text(&b, "]}");
-	answer_buf(x, rc, &b);
-}
-
 /* ---- admin ---- */
 
 static void answer_calls(const struct replay *r, struct exchange *x)
 {
 	AUTO_BUF struct buf b = BUF_INIT(8 * 1024 * 1024);
-	enum rc rc = buf_printf(&b, "{\"total\":%lld,\"concurrent\":%lld,\"max_concurrent\":%lld,\"aborted\":%lld,\"by_prompt_sha256\":{", (long long)r->total,
-	                       (long long)r->concurrent, (long long)r->max_concurrent, (long long)r->aborted);
+	enum rc rc = buf_printf(&b, "{\"total\":%lld,\"concurrent\":%lld,\"max_concurrent\":%lld,\"aborted\":%lld,", (long long)r->total,
+	                        (long long)r->concurrent, (long long)r->max_concurrent, (long long)r->aborted);
 
+	if (rc == RC_OK)
+		rc = buf_printf(&b, "\"moderations\":%lld,\"moderated_texts\":%lld,\"by_prompt_sha256\":{", (long long)r->moderations,
+		                (long long)r->moderated_texts);
 	for (size_t i = 0; rc == RC_OK && i < r->counted; i++) {
 		char hex[SHA256_HEX_BYTES];
 
@@ -104,7 +49,7 @@ static void answer_calls(const struct replay *r, struct exchange *x)
 		rc = buf_printf(&b, "%s\"%zu\":%lld", i ? "," : "", i + 1, (long long)r->records.all[i].calls);
 	if (rc == RC_OK)
 		rc = buf_add_text(&b, "}}");
-	answer_buf(x, rc, &b);
+	replay_answer(x, rc, &b);
 }
 
 static void fault_over(void *arg)
@@ -112,7 +57,7 @@ static void fault_over(void *arg)
 	struct replay *r = arg;
 	struct err err;
 
-	r->fault = FAULT_NONE;
+	r->fault = r->moderation_fault = FAULT_NONE;
 	if (!r->serve && replay_listen(r, &err) != RC_OK)
 		timer_set(r->fault_timer, LATER_MS); /* the port may be busy for a moment */
 }
@@ -142,7 +87,11 @@ static void set_fault(struct replay *r, struct exchange *x)
 		replay_error(x, 400, "invalid_request_error", "invalid_request", "for_ms: 1 to 3600000 expected");
 		return;
 	}
-	r->fault = f;
+	/* "of": "chat" or "moderations" alone; without it both. */
+	if (!slice_is(doc_get_text(d, "of"), "moderations"))
+		r->fault = f;
+	if (!slice_is(doc_get_text(d, "of"), "chat"))
+		r->moderation_fault = f;
 	timer_set(r->fault_timer, for_ms);
 	if (f == FAULT_DOWN) {
 		timer_set(r->down_timer, LATER_MS); /* this answer first */
@@ -162,7 +111,7 @@ static void handle(void *arg, struct exchange *x)
 	if (post && slice_is(path, "/v1/chat/completions"))
 		replay_chat(r, x);
 	else if (post && slice_is(path, "/v1/moderations"))
-		answer_moderations(r, x);
+		replay_moderations(r, x);
 	else if (get && slice_is(path, "/v1/models") && r->fault == FAULT_KEY)
 		replay_error(x, 401, "invalid_request_error", "invalid_api_key", "a fault that was asked for");
 	else if (get && slice_is(path, "/v1/models") && r->fault == FAULT_ERROR)
