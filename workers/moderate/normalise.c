@@ -5,7 +5,7 @@
  *   folded    NFKC_Casefold (Unicode TR 31: also drops default-ignorable characters: zero-width, bidi, tags), marks stripped after
  *             NFD, look-alikes of other scripts mapped to Latin, runs of white space collapsed
  *   leet      folded, "m4lw4re" and "m a l w a r e" undone
- *   decoded   what stands inside as base64, hex, %XX, \xXX and \uXXXX, folded; again up to NORMALISE_DEPTH deep
+ *   decoded   what stands inside in other spellings (decode.h), folded; again up to NORMALISE_DEPTH deep
  *   rot13, reversed   of folded
  * Everything is bounded: each view by a multiple of its source, all together by NORMALISE_VIEWS.
  */
@@ -18,7 +18,9 @@
 
 #include "base/mem.h"
 
-enum { DECODE_LEAST = 16, FACTOR = 4, SLACK = 4096 };
+#include "decode.h"
+
+enum { FACTOR = 4, SLACK = 4096 };
 
 /* ---- look-alikes: letters of other scripts that are drawn as Latin ones (Unicode TR 39, the part that folded text can hold) ---- */
 
@@ -29,8 +31,8 @@ struct lookalike {
 static const struct lookalike lookalikes[] = {
 	{ 0x0131, 'i' }, { 0x0251, 'a' }, { 0x0261, 'g' }, { 0x0269, 'i' }, { 0x03B1, 'a' }, { 0x03B3, 'y' }, { 0x03B5, 'e' },
 	{ 0x03B7, 'n' }, { 0x03B9, 'i' }, { 0x03BA, 'k' }, { 0x03BD, 'v' }, { 0x03BF, 'o' }, { 0x03C1, 'p' }, { 0x03C3, 'o' },
-	{ 0x03C4, 't' }, { 0x03C5, 'u' }, { 0x03C7, 'x' }, { 0x03C9, 'w' }, { 0x0430, 'a' }, { 0x0432, 'b' }, { 0x0435, 'e' },
-	{ 0x0433, 'r' }, { 0x043A, 'k' }, { 0x043C, 'm' }, { 0x043D, 'h' }, { 0x043E, 'o' }, { 0x043F, 'n' }, { 0x0440, 'p' },
+	{ 0x03C4, 't' }, { 0x03C5, 'u' }, { 0x03C7, 'x' }, { 0x03C9, 'w' }, { 0x0430, 'a' }, { 0x0432, 'b' }, { 0x0433, 'r' },
+	{ 0x0435, 'e' }, { 0x043A, 'k' }, { 0x043C, 'm' }, { 0x043D, 'h' }, { 0x043E, 'o' }, { 0x043F, 'n' }, { 0x0440, 'p' },
 	{ 0x0441, 'c' }, { 0x0442, 't' }, { 0x0443, 'y' }, { 0x0445, 'x' }, { 0x0455, 's' }, { 0x0456, 'i' }, { 0x0458, 'j' },
 	{ 0x0475, 'v' }, { 0x04BB, 'h' }, { 0x04CF, 'l' }, { 0x0501, 'd' }, { 0x051B, 'q' }, { 0x051D, 'w' }, { 0x0561, 'w' },
 	{ 0x0563, 'q' }, { 0x0566, 'q' }, { 0x056C, 'l' }, { 0x0570, 'h' }, { 0x0578, 'n' }, { 0x057C, 'n' }, { 0x057D, 'u' },
@@ -238,148 +240,15 @@ static void make_leet(struct slice folded, struct buf *out, bool *cut)
 	}
 }
 
-/* ---- decoded ---- */
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-static bool is_base64(char c)
-{
-	return is_letter((char)(c | 32)) || (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '-' || c == '_';
-}
-
-/* Does what came out read like text?  Otherwise any long word would be "decoded" to noise. */
-static bool reads_like_text(struct slice s)
-{
-	size_t odd = 0;
-
-	if (s.len < 8 || !slice_is_utf8(s))
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-
-		if ((c < 0x20 && c != '\n' && c != '\t' && c != '\r') || c == 0x7f)
-			odd++;
-	}
-	return odd * 20 < s.len;
-}
-
-static size_t decode_base64(struct slice run, char *out)
-{
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint32_t bits = 0;
-	int have = 0;
-	size_t n = 0;
-
-	for (size_t i = 0; i < run.len; i++) {
-		char c = run.ptr[i] == '-' ? '+' : run.ptr[i] == '_' ? '/' : run.ptr[i];
-		const char *at = memchr(alphabet, c, 64);
-
-		if (!at)
-			break;
-		bits = bits << 6 | (uint32_t)(at - alphabet);
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			out[n++] = (char)(bits >> have & 0xff);
-		}
-	}
-	return n;
-}
-
-static size_t decode_hex(struct slice run, char *out)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i + 1 < run.len; i += 2)
-		out[n++] = (char)(hex_digit(run.ptr[i]) << 4 | hex_digit(run.ptr[i + 1]));
-	return n;
-}
-
-/* Runs of one alphabet, long enough; line breaks inside base64 are stepped over. */
-static void decode_runs(struct slice in, bool hex, struct buf *out, bool *cut)
-{
-	char *run = mem_new(in.len + 1), *decoded = mem_new(in.len + 1);
-	size_t i = 0;
-
-	while (i < in.len) {
-		size_t n = 0, bytes;
-
-		while (i < in.len) {
-			char c = in.ptr[i];
-
-			if (hex ? hex_digit(c) >= 0 : is_base64(c))
-				run[n++] = c;
-			else if (!(n >= DECODE_LEAST && (c == '\n' || c == '\r')))
-				break;
-			i++;
-		}
-		if (n >= DECODE_LEAST) {
-			bytes = hex ? decode_hex(slice_of(run, n), decoded) : decode_base64(slice_of(run, n), decoded);
-			if (reads_like_text(slice_of(decoded, bytes))) {
-				put(out, decoded, bytes, cut);
-				put(out, "\n", 1, cut);
-			}
-		}
-		i++;
-	}
-	mem_free(run);
-	mem_free(decoded);
-}
-
-/* %XX, \xXX, \uXXXX, \NNN are undone in place; the rest stays.  Returns how many there were. */
-static size_t decode_escapes(struct slice in, struct buf *out, bool *cut)
-{
-	size_t found = 0, i = 0;
-
-	while (i < in.len) {
-		char c = in.ptr[i];
-		size_t left = in.len - i;
-
-		if (c == '%' && left >= 3 && hex_digit(in.ptr[i + 1]) >= 0 && hex_digit(in.ptr[i + 2]) >= 0) {
-			char byte = (char)(hex_digit(in.ptr[i + 1]) << 4 | hex_digit(in.ptr[i + 2]));
-
-			put(out, &byte, 1, cut);
-			i += 3;
-			found++;
-		} else if (c == '\\' && left >= 4 && in.ptr[i + 1] == 'x' && hex_digit(in.ptr[i + 2]) >= 0 &&
-		           hex_digit(in.ptr[i + 3]) >= 0) {
-			char byte = (char)(hex_digit(in.ptr[i + 2]) << 4 | hex_digit(in.ptr[i + 3]));
-
-			put(out, &byte, 1, cut);
-			i += 4;
-			found++;
-		} else if (c == '\\' && left >= 6 && in.ptr[i + 1] == 'u' && hex_digit(in.ptr[i + 2]) >= 0 &&
-		           hex_digit(in.ptr[i + 3]) >= 0 && hex_digit(in.ptr[i + 4]) >= 0 && hex_digit(in.ptr[i + 5]) >= 0) {
-			UChar32 point = 0;
-
-			for (size_t k = 2; k < 6; k++)
-				point = point << 4 | hex_digit(in.ptr[i + k]);
-			if (!U_IS_SURROGATE(point))
-				put_point(out, point, cut);
-			i += 6;
-			found++;
-		} else {
-			put(out, &c, 1, cut);
-			i++;
-		}
-	}
-	return found;
-}
-
 /* ---- views ---- */
 
 static struct buf *view_begin(struct views *v, size_t max, bool *cut)
 {
-	if (v->count == NORMALISE_VIEWS) {
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < v->count; i++)
+		bytes += v->list[i].text.len;
+	if (v->count == NORMALISE_VIEWS || bytes > v->bytes_max) {
 		*cut = true;
 		return NULL;
 	}
@@ -413,17 +282,12 @@ static size_t bound(struct slice in)
 /* What `source` hides: folded into views of kind decoded, and looked into again. */
 static void add_decoded(struct views *v, struct slice source, int depth, bool *cut)
 {
-	for (int way = 0; way < 3; way++) {
+	for (int way = 0; way < DECODE_WAYS; way++) {
 		AUTO_BUF struct buf raw = BUF_INIT(bound(source));
 		AUTO_BUF struct buf plain = BUF_INIT(FACTOR * bound(source));
 		struct buf *out;
-		size_t found = 1;
 
-		if (way == 2)
-			found = decode_escapes(source, &raw, cut);
-		else
-			decode_runs(source, way == 1, &raw, cut);
-		if (found == 0 || raw.len == 0)
+		if (!decode((enum decode_way)way, source, &raw, cut) || raw.len == 0)
 			continue;
 		make_plain(buf_slice(&raw), &plain, cut);
 		out = view_begin(v, FACTOR * bound(buf_slice(&plain)), cut);
@@ -467,6 +331,7 @@ void normalise(struct slice text, unsigned wanted, struct views *out, bool *cut)
 	};
 
 	out->count = 0;
+	out->bytes_max = NORMALISE_TIMES * text.len + SLACK;
 	*cut = false;
 	make_plain(text, &plain, cut);
 	if (wanted & ~(1u << VIEW_PLAIN))

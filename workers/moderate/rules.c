@@ -4,10 +4,11 @@
 
 #include "base/mem.h"
 
-/* One database per kind of view, so that a rule meets only the views it asked for. */
+/* One database per kind of view, so that a rule meets only the views it asked for; views that the same rules ask for share one. */
 struct rules {
 	const struct policy *policy; /* borrowed */
 	hs_database_t *base[VIEW_COUNT];
+	bool shared[VIEW_COUNT];     /* base is an earlier view's */
 	hs_scratch_t *scratch;
 	unsigned views;
 	unsigned char *seen; /* per rule of the policy, within one rules_match() */
@@ -20,7 +21,40 @@ static void hyperscan_reason(const struct policy *p, const hs_compile_error_t *e
 	(void)err_set(err, RC_NEVER, "policy_pattern", "rule %s: %s", id, e ? e->message : "Hyperscan gave no reason");
 }
 
-/* Compile rule by rule first, so that the reason names the rule. */
+/* A pattern of ASCII alone matches bytes: the same words are found, "." steps over a character's bytes one by one, and automata stay small.  In
+ * UTF-8 mode each counted gap ".{0,80}" costs hundreds of states. */
+static bool is_ascii(struct slice pattern)
+{
+	for (size_t i = 0; i < pattern.len; i++) {
+		if ((unsigned char)pattern.ptr[i] >= 0x80)
+			return false;
+	}
+	return true;
+}
+
+static bool wants(const struct rule *rule, enum gate g, int v)
+{
+	return rule->gates & 1u << g && rule->views & 1u << v;
+}
+
+/* Compiling is what a start takes longest for: an earlier view with the same rules lends its database. */
+static bool share_view(struct rules *r, enum gate g, int v)
+{
+	for (int u = 0; u < v; u++) {
+		bool same = r->base[u] != NULL;
+
+		for (size_t i = 0; same && i < r->policy->rule_count; i++)
+			same = wants(&r->policy->rules[i], g, u) == wants(&r->policy->rules[i], g, v);
+		if (same) {
+			r->base[v] = r->base[u];
+			r->shared[v] = true;
+			r->views |= 1u << v;
+			return true;
+		}
+	}
+	return false;
+}
+
 static enum rc compile_view(struct rules *r, enum gate g, enum view_kind v, struct err *err)
 {
 	const struct policy *p = r->policy;
@@ -34,10 +68,10 @@ static enum rc compile_view(struct rules *r, enum gate g, enum view_kind v, stru
 	for (size_t i = 0; i < p->rule_count; i++) {
 		const struct rule *rule = &p->rules[i];
 
-		if (!(rule->gates & 1u << g) || !(rule->views & 1u << v))
+		if (!wants(rule, g, (int)v))
 			continue;
 		patterns[count] = rule->pattern_text;
-		flags[count] = HS_FLAG_UTF8 | HS_FLAG_SINGLEMATCH | HS_FLAG_MULTILINE |
+		flags[count] = (is_ascii(rule->pattern) ? 0u : (unsigned)HS_FLAG_UTF8) | HS_FLAG_SINGLEMATCH | HS_FLAG_MULTILINE |
 		               (rule->case_sensitive ? 0u : (unsigned)HS_FLAG_CASELESS);
 		ids[count++] = (unsigned)i;
 	}
@@ -148,7 +182,7 @@ enum rc rules_open(const struct policy *p, enum gate g, struct rules **out, stru
 	r->policy = p;
 	r->seen = mem_new(p->rule_count + 1);
 	for (int v = 0; rc == RC_OK && v < VIEW_COUNT; v++)
-		rc = compile_view(r, g, (enum view_kind)v, err);
+		rc = share_view(r, g, v) ? RC_OK : compile_view(r, g, (enum view_kind)v, err);
 	for (size_t i = 0; rc == RC_OK && i < p->rule_count; i++) {
 		if (!(p->rules[i].gates & 1u << g))
 			continue;
@@ -168,8 +202,10 @@ void rules_close(struct rules *r)
 {
 	if (!r)
 		return;
-	for (int v = 0; v < VIEW_COUNT; v++)
-		(void)hs_free_database(r->base[v]); /* NULL is fine; cannot fail on its own */
+	for (int v = 0; v < VIEW_COUNT; v++) {
+		if (!r->shared[v])
+			(void)hs_free_database(r->base[v]); /* NULL is fine; cannot fail on its own */
+	}
 	(void)hs_free_scratch(r->scratch);
 	mem_free(r->seen);
 	mem_free(r);
