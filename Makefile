@@ -15,7 +15,12 @@ WARN = -Wall -Wextra -Wformat=2 -Wconversion -Wno-sign-conversion -Wshadow -Wstr
 	-Wimplicit-fallthrough -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
 
 # SANITIZE=1 builds the same sources with AddressSanitizer and UBSan into build/san.
-ifdef SANITIZE
+# FAULTS=1 builds them with the crash points of lib/base/crash.h into build/faults, for the fault tests only.
+ifdef FAULTS
+OUT = $(BUILD)/faults
+CFLAGS ?= -O1 -g
+EXTRA = -DAIRLOCK_FAULTS
+else ifdef SANITIZE
 OUT = $(BUILD)/san
 CFLAGS ?= -O1 -g
 EXTRA = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 enum {
@@ -383,6 +384,8 @@ static bool send_copy(struct db *d, struct op *o)
 /* Push what the server will take of the stream now.  false: the connection is gone. */
 static bool copy_on(struct db *d, struct op *o)
 {
+	if (o->copied == 0)
+		crash_at(CRASH_COPY_BEGUN);
 	while (o->copied < o->copy.len) {
 		size_t n = o->copy.len - o->copied < COPY_CHUNK ? o->copy.len - o->copied : COPY_CHUNK;
 		int put, unsent;
@@ -396,11 +399,15 @@ static bool copy_on(struct db *d, struct op *o)
 		o->copied += n;
 	}
 	if (!o->copy_ended) {
-		int put = PQputCopyEnd(d->conn, NULL);
+		int put;
+
+		crash_at(CRASH_COPY_HALF);
+		put = PQputCopyEnd(d->conn, NULL);
 
 		if (put <= 0)
 			return put == 0;
 		o->copy_ended = true;
+		crash_at(CRASH_COPY_SENT);
 	}
 	return true;
 }

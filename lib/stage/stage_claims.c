@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -171,6 +172,7 @@ static void on_committed(void *arg, struct kafka_partition p, int64_t offset, en
 	(void)offset;
 	assert(l->commits_open > 0);
 	l->commits_open--;
+	crash_at(CRASH_COMMIT_ANSWERED);
 	if (rc != RC_OK) {
 		metric_add(l->stage->commit_failures, 1);
 		complain(l->stage, "commit fails", err, p.partition);
@@ -206,8 +208,11 @@ static size_t commit(struct lane_state *l, struct claim *const *list, size_t cou
 		n++;
 	}
 	l->commits_open += n;
-	if (n > 0)
+	if (n > 0) {
+		crash_at(CRASH_COMMIT_BEGUN);
 		kafka_commit(l->consumer, rows, n, on_committed, l);
+		crash_at(CRASH_COMMIT_SENT);
+	}
 	for (size_t i = 0; i < n; i++)
 		buf_release(&maps[i]);
 	mem_free(maps);
@@ -272,6 +277,7 @@ void claim_let_go(struct claim *c)
 	(void)commit(c->lane, &c, 1); /* 0: nothing was ever taken from it */
 	c->state = CLAIM_NONE;
 	c->gen++;
+	crash_at(CRASH_REVOKE_COMMITTED);
 	kafka_release(c->lane->consumer, at_of(c));
 	log_line(LOG_INFO, "partition is let go", LOG_T("topic", c->lane->topic), LOG_I("partition", c->number));
 }
@@ -291,6 +297,7 @@ static void on_revoke(void *arg, struct kafka_partition p, bool lost)
 		c->state = CLAIM_NONE;
 		return;
 	}
+	crash_at(CRASH_REVOKE_BEGUN);
 	c->state = CLAIM_REVOKING;
 	c->give_up_ms = loop_now_ms(l->stage->loop) + l->stage->grace_ms;
 	drop_waiting(c);

@@ -13,6 +13,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 
 enum { PUMP_MAX = 256, STOP_MS = 10000, KEYS_AGAIN_MS = 1000 };
@@ -232,6 +233,7 @@ void job_done(struct job *j, enum rc rc)
 		stage_maybe_drained(s);
 		return;
 	}
+	crash_at(CRASH_JOB_ENDED);
 	poison_hold(s->poison, &at, POISON_CLOSING);
 	if (w->stop_why != STOP_NONE) {
 		end_stopped(w);
@@ -312,7 +314,9 @@ static void begin(struct work *w, bool start)
 	struct stage *s = w->job.stage;
 	struct poison_at at = poison_at_of(w->held);
 
+	crash_at(CRASH_HAND_BEGUN);
 	poison_hold(s->poison, &at, POISON_OPENING);
+	crash_at(CRASH_HAND_WRITTEN);
 	if (opened(w, poison_kills(s->poison, &at))) {
 		if (!start) {
 			work_ready(w);
@@ -331,6 +335,7 @@ static void begin(struct work *w, bool start)
 		}
 	}
 	poison_clear(s->poison);
+	crash_at(CRASH_HAND_CLEARED);
 }
 
 static bool has_slot(const struct lane_state *l)

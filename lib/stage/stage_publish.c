@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 
 #include "model/dead.h"
@@ -16,6 +17,7 @@ enum {
 	PUBLISH_BACKOFF_MS = 100,
 	PUBLISH_BACKOFF_MAX_MS = 5000,
 	TRACE_BYTES = 256,
+	BROKEN_MS = 2000, /* CRASH_COMMIT_FIRST: how long after the offset counts as done */
 	SAMPLE = 1000,
 	SAMPLE_FIRST = 5,
 };
@@ -63,7 +65,8 @@ static void finish(struct work *w)
 	if (ours) {
 		struct poison_at at = poison_at_of(w->held);
 
-		window_done(&p->window, w->held->record.offset);
+		if (!crash_breaks(CRASH_COMMIT_FIRST))
+			window_done(&p->window, w->held->record.offset);
 		p->dirty = true;
 		if (poison_kills(s->poison, &at) > 0)
 			poison_forget(s->poison, &at);
@@ -131,17 +134,23 @@ static void on_published(void *arg, enum rc rc, int32_t partition, int64_t offse
 
 	(void)partition;
 	(void)offset;
-	if (rc == RC_OK)
-		finish(w);
-	else
+	if (rc != RC_OK) {
 		on_failed(w, rc, err);
+		return;
+	}
+	crash_at(w->fate == FATE_DEAD ? CRASH_DEAD_ACKED : w->fate == FATE_CANCELLED ? CRASH_CANCEL_ACKED : CRASH_PUBLISH_ACKED);
+	finish(w);
+	crash_at(CRASH_PUBLISH_COUNTED);
 }
 
 static void send(struct work *w, const struct kafka_message *m)
 {
 	struct err err;
-	enum rc rc = kafka_publish(w->job.stage->producer, m, on_published, w, &err);
+	enum rc rc;
 
+	crash_at(w->fate == FATE_DEAD ? CRASH_DEAD_BEGUN : w->fate == FATE_CANCELLED ? CRASH_CANCEL_BEGUN : CRASH_PUBLISH_BEGUN);
+	rc = kafka_publish(w->job.stage->producer, m, on_published, w, &err);
+	crash_at(CRASH_PUBLISH_SENT);
 	if (rc != RC_OK)
 		on_failed(w, rc, &err);
 }
@@ -239,5 +248,12 @@ void work_publish(struct work *w, enum fate fate)
 	if (w->job.state != JOB_PUBLISHING)
 		job_move(w, JOB_PUBLISHING);
 	timer_clear(w->timer);
+	if (crash_breaks(CRASH_COMMIT_FIRST)) {
+		window_done(&w->part->window, w->held->record.offset);
+		w->part->dirty = true;
+		w->due_ms = loop_now_ms(w->job.stage->loop) + BROKEN_MS;
+		work_set_timer(w);
+		return;
+	}
 	work_publish_again(w);
 }

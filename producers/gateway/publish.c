@@ -2,6 +2,7 @@
 #include "producers/gateway/gateway.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 #include "model/lineage.h"
@@ -55,9 +56,12 @@ static void request_published(void *arg, enum rc rc, int32_t partition, int64_t 
 	(void)offset;
 	(void)err; /* counted; the client hears that it was not accepted */
 	if (rc == RC_OK) {
+		crash_at(CRASH_PRODUCE_ACKED);
 		metric_add(k->gateway->accepted, 1);
 		submit_mark(k, "accepted");
+		crash_at(CRASH_ACCEPT_SENT);
 		publish_accepted(k);
+		crash_at(CRASH_ANSWERED);
 	} else {
 		metric_add(k->gateway->unstored, 1);
 		submit_mark(k, "void");
@@ -86,8 +90,10 @@ void publish_request(struct ask *k, const struct request *r, struct slice line)
 	struct err err = { 0 };
 	enum rc rc = lineage_append(k->gateway->keyring, &k->message, line);
 
+	crash_at(CRASH_PRODUCE_BEGUN);
 	if (rc == RC_OK)
 		rc = publish_message(k, TOPIC_REQUESTS, r, buf_slice(&k->message), request_published, k, &err);
+	crash_at(CRASH_PRODUCE_SENT);
 	if (rc != RC_OK) {
 		submit_mark(k, "void");
 		ask_later(k, "The queue is full; try again.");
@@ -153,6 +159,7 @@ static void end_published(void *arg, enum rc rc, int32_t partition, int64_t offs
 	(void)partition;
 	(void)offset;
 	(void)err;
+	crash_at(CRASH_CANCEL_STORED);
 	if (ask_open(k) && rc != RC_OK) {
 		ask_later(k, "The request could not be stored.");
 	} else if (ask_open(k)) {
@@ -172,4 +179,5 @@ void publish_end(struct ask *k, enum status status)
 		k->under_way++;
 	else
 		ask_later(k, "The request could not be stored.");
+	crash_at(CRASH_CANCEL_SENT);
 }

@@ -2,6 +2,7 @@
 #include "producers/gateway/gateway.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 #include "producers/gateway/admit.h"
@@ -45,6 +46,7 @@ static void reserved_row(struct ask *k, struct admitted *a, const struct db_resu
 	struct fault f = { 0 };
 
 	if (slice_is(outcome, "fresh")) {
+		crash_at(CRASH_RESERVED);
 		if (uuid_read(db_field(r, 0, 2), &id))
 			cancel_add(k->gateway, &id, k->key.tenant); /* a try that nobody was promised anything of */
 		publish_admitted(k, a);
@@ -100,6 +102,7 @@ static void reserve(struct ask *k, struct admitted *a)
 	v->ask = k;
 	v->admitted = *a;
 	k->under_way++;
+	crash_at(CRASH_RESERVE_BEGUN);
 	db_query(k->gateway->db, &s, all, COUNT_OF(all), DB_MS, reserved, v);
 }
 

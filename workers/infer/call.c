@@ -5,6 +5,7 @@
 #include "infer_internal.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "stage/stage.h"
 
 /* Around 60,000 tokens, each in an event of its own with all that servers repeat in each. */
@@ -89,12 +90,14 @@ enum rc call_begin(struct ask *a, struct upstream *u, int64_t max_tokens)
 	a->begun_ms = clock_mono_ms();
 	reply_release(&a->reply);
 	reply_init(&a->reply, LIMIT_ANSWER_BYTES);
+	crash_at(CRASH_CALL_BEGUN);
 	rc = http_begin(w->http, &r, call_done, a, &a->call, &a->job->err);
 	if (rc != RC_OK)
 		return rc;
 	upstream_begin(u);
 	report_upstream(w, u);
 	ask_move(a, ASK_CALLING);
+	crash_at(CRASH_CALL_SENT);
 	return RC_OK;
 }
 
@@ -192,6 +195,7 @@ static void call_done(void *arg, enum rc rc, const struct http_answer *answer, c
 	struct judged j = { CALL_OK, RC_OK, "ok", NULL };
 	int64_t retry_after_ms = answer->retry_after_ms;
 
+	crash_at(CRASH_CALL_ANSWERED);
 	if (answer->status == 200 || rc != RC_OK) {
 		rc = finish(a, rc, err);
 		if (rc != RC_OK)

@@ -1,6 +1,7 @@
 #include "gate.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 #include "normalise.h"
@@ -48,6 +49,10 @@ static void decide(struct judging *m)
 	enum rc rc;
 
 	cascade_decide(&m->cascade);
+	if (crash_breaks(CRASH_RELEASE_EARLY) && m->judge->gate == GATE_REVIEW) {
+		m->verdict.decision = DECISION_ALLOW;
+		m->verdict.reason = SLICE_LITERAL("ok");
+	}
 	if (way->finish)
 		way->finish(m);
 	rc = write_line(m);

@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 #include "record_main.h"
@@ -97,6 +98,7 @@ static void taken(void *arg, enum rc rc, const struct db_result *result, const s
 	if (--p->asked > 0 || p->state != SHARD_TAKING || p->unseen || p->record->consumer == NULL)
 		return;
 	if (rc == RC_OK && db_rows(result) == 1 && db_field_int(result, 0, 0, &next)) {
+		crash_at(CRASH_ROW_TAKEN);
 		if (!digest_unhex(db_field(result, 0, 1), &p->head))
 			memset(p->head.bytes, 0, SHA256_BYTES); /* no message yet */
 		p->state = p->was_stalled ? SHARD_STALLED : SHARD_OWNED;
@@ -128,6 +130,7 @@ void record_take(struct shard *p)
 	if (p->state != SHARD_TAKING || p->unseen)
 		return;
 	p->asked++;
+	crash_at(CRASH_ROW_ASKED);
 	db_query(p->record->db, &take_row, values, COUNT_OF(values), QUERY_MS, taken, p);
 }
 

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 #include "model/lineage.h"
@@ -118,6 +119,7 @@ static void ran(void *arg, enum rc rc, struct outcome *o, const struct err *err)
 	struct work *k = arg;
 	struct job *j = k->job;
 
+	crash_at(CRASH_RUN_ENDED);
 	j->own = NULL;
 	if (rc == RC_OK) {
 		o->program_sha256 = k->program;
@@ -180,7 +182,9 @@ static void start(void *self, struct job *j)
 	k = mem_new(sizeof(*k));
 	*k = (struct work){ .sandbox = w, .job = j, .program = sum };
 	j->own = k;
+	crash_at(CRASH_RUN_BEGUN);
 	rc = run_begin(w->jail, &order, ran, k, &k->run, &j->err);
+	crash_at(CRASH_RUN_SENT);
 	if (rc != RC_OK) {
 		j->own = NULL;
 		mem_free(k);
