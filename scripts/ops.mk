@@ -35,7 +35,7 @@ check-pipe: build $(PIPE_HAND) ## the whole pipeline on real Kafka and PostgreSQ
 
 test: ## all tests, in order; installs what is missing first
 	@scripts/setup
-	@scripts/test check check-san check-fault check-escape check-db check-pipe check-ops
+	@scripts/test check check-san check-fuzz check-fault check-escape check-db check-pipe check-ops
 
 example: build ## write deploy/airlock.conf.example from the programs' tables
 	@scripts/example >deploy/airlock.conf.example
