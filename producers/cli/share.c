@@ -48,7 +48,7 @@ static enum rc write_safe(const struct doc *d, bool pretty, struct buf *out)
 		}
 		rc = buf_add(out, text.data + kept, at - kept);
 		if (rc == RC_OK)
-			rc = buf_printf(out, "\\u%04x", p[0] == 0x7f ? 0x7f : c1 ? c1 : direction);
+			rc = buf_printf(out, "\\u%04X", p[0] == 0x7f ? 0x7f : c1 ? c1 : direction);
 		at += p[0] == 0x7f ? 1 : c1 ? 2 : 3;
 		kept = at;
 	}

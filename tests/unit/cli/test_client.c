@@ -1,6 +1,8 @@
 /* links: producers/cli/client.c producers/cli/share.c producers/cli/args.c producers/cli/term.c */
 #include "unit/base/check.h"
 
+#include <unistd.h>
+
 #include "producers/cli/client.h"
 
 static int explained(int status, const char *json, int64_t retry_after_ms, struct err *out)
@@ -109,6 +111,36 @@ static void only_plain_words_are_ids(void **state)
 	assert_false(cli_is_id("a b"));
 }
 
+/* JSON keeps every byte, but nothing that a terminal obeys stands in it as it is. */
+static void printed_json_is_whole_and_harmless(void **state)
+{
+	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DOC struct doc *again = NULL;
+	static const char HOSTILE[] = "\033[2J\x7f\xc2\x9b" "1m\xe2\x80\xae\xe2\x81\xa6 \xc3\xa4\xe2\x80\xa6";
+	struct cli c = { .plain = true };
+	struct err err;
+	char text[512];
+	int kept, fds[2];
+	ssize_t n;
+
+	(void)state;
+	doc_set_text(d, "t", slice_text(HOSTILE));
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(fflush(stdout), 0);
+	kept = dup(STDOUT_FILENO);
+	assert_true(kept >= 0 && dup2(fds[1], STDOUT_FILENO) >= 0);
+	assert_int_equal(cli_print_line(&c, d, CLI_OK), CLI_OK); /* far less than a pipe holds */
+	assert_true(dup2(kept, STDOUT_FILENO) >= 0);
+	n = read(fds[0], text, sizeof(text));
+	(void)close(kept);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	assert_true(n > 0);
+	assert_true(slice_equal(slice_of(text, (size_t)n), SLICE_LITERAL("{\"t\":\"\\u001B[2J\\u007F\\u009B1m\\u202E\\u2066 \xc3\xa4\xe2\x80\xa6\"}\n")));
+	assert_int_equal(doc_read(slice_of(text, (size_t)n), sizeof(text), &again, &err), RC_OK);
+	assert_true(slice_is(doc_get_text(again, "t"), HOSTILE));
+}
+
 static void several_ends_add_up(void **state)
 {
 	(void)state;
@@ -130,6 +162,7 @@ int main(void)
 		cmocka_unit_test(later_and_never_are_told_apart),
 		cmocka_unit_test(queries_are_percent_encoded),
 		cmocka_unit_test(only_plain_words_are_ids),
+		cmocka_unit_test(printed_json_is_whole_and_harmless),
 		cmocka_unit_test(several_ends_add_up),
 	};
 
