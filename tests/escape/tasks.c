@@ -13,7 +13,7 @@
 
 #include "workers/sandbox/run.h"
 
-enum { LANES = 2, LINE_BYTES = 256 * 1024, TASKS_MAX = 2000 };
+enum { LANES = 2, LINE_BYTES = 256 * 1024, TASKS_MAX = 2000, PATIENCE_MS = 100000 };
 
 struct suite {
 	struct loop *loop;
@@ -86,6 +86,7 @@ static enum rc begin(struct suite *s, struct task *t, struct err *err)
 		if (rc == RC_OK)
 			rc = buf_add_slice(&t->test, doc_text(doc_at(tests, i)));
 	}
+	t->request->limits.wall_ms = PATIENCE_MS;
 	t->request->test_count = 1;
 	t->request->tests[0] = (struct test){ .kind = TEST_CODE, .code = buf_slice(&t->test) };
 	if (rc == RC_OK)

@@ -1,0 +1,3 @@
+# expect: ok
+# stdout: 42
+echo $((6 * 7))

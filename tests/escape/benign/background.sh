@@ -1,0 +1,3 @@
+# expect: ok
+# stdout: done
+sleep 0.01 & wait $!; echo done

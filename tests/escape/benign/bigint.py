@@ -1,0 +1,2 @@
+# expect: ok
+print(pow(3, 1000, 10**9 + 7))

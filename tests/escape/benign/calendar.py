@@ -1,0 +1,3 @@
+# expect: ok
+# stdout: True
+import calendar; print(calendar.isleap(2024))

@@ -1,0 +1,5 @@
+# expect: ok
+# stdout: hello
+cat <<X
+hello
+X

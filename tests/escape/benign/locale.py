@@ -1,0 +1,3 @@
+# expect: ok
+# stdout: utf-8
+import sys; print(sys.getfilesystemencoding(), "gr\u00fc\u00df")

@@ -1,0 +1,3 @@
+# expect: ok
+# stdout: 77
+import struct; print(struct.unpack("<I", struct.pack("<I", 77))[0])

@@ -1,0 +1,3 @@
+# expect: ok
+# stdout: 4
+import uuid; print(uuid.uuid4().version)
