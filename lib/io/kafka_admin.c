@@ -139,7 +139,7 @@ void kafka_group(struct kafka_producer *p, const char *group, int64_t timeout_ms
 {
 	struct question *q = question_new(p, ASK_GROUP, timeout_ms, arg);
 	rd_kafka_queue_t *queue = NULL;
-	rd_kafka_t *rk = kafka_producer_client(p, &queue);
+	rd_kafka_t *rk = kafka_producer_groups(p, &queue);
 	rd_kafka_ListConsumerGroupOffsets_t *ask;
 	rd_kafka_AdminOptions_t *o;
 	struct err err;

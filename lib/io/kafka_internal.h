@@ -53,6 +53,7 @@ enum rc kafka_rc(rd_kafka_resp_err_t code); /* later or never */
 /* ---- producer and admin share a client ---- */
 
 rd_kafka_t *kafka_producer_client(struct kafka_producer *p, rd_kafka_queue_t **queue); /* NULL while there is none */
+rd_kafka_t *kafka_producer_groups(struct kafka_producer *p, rd_kafka_queue_t **queue); /* for questions about groups; NULL: no client can be made */
 void kafka_producer_answered(struct kafka_producer *p); /* a broker just did */
 struct loop *kafka_producer_loop(struct kafka_producer *p);
 /* true if e was the answer to one of ours. */

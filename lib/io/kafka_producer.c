@@ -69,6 +69,8 @@ struct kafka_producer {
 	struct kafka_saved saved;
 	struct client *now; /* NULL only while a new one could not be made */
 	struct client *old; /* retired; its last reports are awaited */
+	rd_kafka_t *groups; /* for questions about groups; NULL before the first */
+	struct kafka_port groups_port;
 	struct pending *free;
 	size_t unacknowledged, held;
 	int64_t answered_ms;
@@ -90,6 +92,29 @@ rd_kafka_t *kafka_producer_client(struct kafka_producer *p, rd_kafka_queue_t **q
 		return NULL;
 	*queue = p->now->port.queue;
 	return p->now->rk;
+}
+
+static bool on_group_event(void *arg, rd_kafka_event_t *e)
+{
+	(void)kafka_admin_event(arg, e); /* what is no answer is of no interest */
+	return true;
+}
+
+/*
+ * A client of its own: when a broker answers a question about a group that it is no (longer the) coordinator, librdkafka (2.15.1, handle_OffsetFetch)
+ * asks the client's own group for another one, and a producer has none: it ends by a null pointer.  This one has a group, and never joins it.
+ */
+rd_kafka_t *kafka_producer_groups(struct kafka_producer *p, rd_kafka_queue_t **queue)
+{
+	struct err err;
+
+	if (!p->groups) {
+		if (kafka_client_new(&p->saved.conf, KAFKA_SIDE_CONSUMER, "airlock-looks", &p->groups, &err) != RC_OK)
+			return NULL;
+		kafka_port_open(&p->groups_port, p->loop, rd_kafka_queue_get_main(p->groups), on_group_event, NULL, p);
+	}
+	*queue = p->groups_port.queue;
+	return p->groups;
 }
 
 void kafka_producer_answered(struct kafka_producer *p)
@@ -509,6 +534,10 @@ void kafka_producer_close(struct kafka_producer *p, int64_t timeout_ms)
 		drain(p->now, clock_mono_ms() + PURGE_WAIT_MS);
 	}
 	client_free(p->old, DESTROY_MS);
+	if (p->groups) {
+		kafka_port_close(&p->groups_port);
+		kafka_client_destroy(p->groups, false, DESTROY_MS);
+	}
 	client_free(p->now, DESTROY_MS);
 	while (p->free) {
 		struct pending *one = p->free;
