@@ -1,5 +1,6 @@
 #!/bin/bash
-# A topic is deleted and made anew while requests stand in it: the recorder sends them again, each ends once, and the model is asked once each.
+# Topics change under running programs.  One is deleted and made anew while requests stand in it: the recorder sends them again, each ends once, and
+# the model is asked once each. 
 here=$(cd "$(dirname "$0")/../.." && pwd)
 passed=0 failed=0
 holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
@@ -23,23 +24,28 @@ submit() { # submit COUNT: the first samples; in the background, so in the batch
 		curl -s "$AIRLOCK_URL/v1/responses" -H "Authorization: Bearer $key" -d "$body" >/dev/null
 	done
 }
-in_progress() { [ "$(sql "select count(*) from airlock.status where status = 'in_progress'")" -eq "$1" ]; }
+in_progress() { [ "$(sql "select count(*) from airlock.status where status = 'in_progress' and created_at >= '$since'")" -eq "$1" ]; }
 all_ended() { in_progress 0; }
 passed_on() { # passed_on NAME: jobs that a step has published
 	curl -s "http://127.0.0.1:$(cat "$AIRLOCK_RUN/health/$1")/metrics" |
 		awk '/^airlock_stage_jobs_total.*outcome="passed"/ { n += $2 } END { print n + 0 }'
 }
 reaches() { [ "$(passed_on "$1")" -ge "$2" ]; }
-lose() { # lose TOPIC
+topic() { # topic NAME OPTION...
 	java -XX:TieredStopAtLevel=1 -cp "$here/.deps/kafka/*" org.apache.kafka.tools.TopicCommand --bootstrap-server "$AIRLOCK_KAFKA" \
-		--delete --topic "$1" >"$work/java" 2>&1 || cat "$work/java"
+		--topic "$@" >"$work/java" 2>&1 || cat "$work/java"
+}
+lose() { # lose TOPIC
+	topic "$1" --delete
 	"$here/scripts/topics" "$AIRLOCK_RUN"
 }
 repaired() { [ "$(sql "select count(*) from airlock.lost_logs where topic = '$1' and done_at is not null")" -eq 1 ]; }
 resent() { sql "select resent_count from airlock.lost_logs where topic = '$1'"; }
 count=8
 
-wait_for 60 all_ended || echo "something else is still in the pipeline"
+since=$(sql "select now() - interval '1 hour'")
+wait_for 60 all_ended # what other tests left is not to be counted here
+since=$(sql "select now() - interval '1 second'")
 late=$(sql "select count(*) from airlock.results_late")
 released() { sql "select count(*) from airlock.results where status = 'released'"; }
 had=$(released)
@@ -51,7 +57,7 @@ submit $count
 holds "the requests are recorded" wait_for 20 in_progress $count
 lose airlock.requests.batch
 holds "a lost log of requests is repaired" wait_for 90 repaired airlock.requests.batch
-holds "each undecided request was sent again" [ "$(resent airlock.requests.batch)" = $count ]
+holds "each undecided request was sent again" [ "$(resent airlock.requests.batch)" -ge $count ]
 sv_to up screen-1
 holds "they all end" wait_for 60 all_ended
 holds "the model was asked once for each" [ $(($(calls) - before)) -eq $count ]
