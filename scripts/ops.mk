@@ -42,3 +42,12 @@ example: build ## write deploy/airlock.conf.example from the programs' tables
 
 check-ops: ## set-up, servers and supervisor: what they leave behind, and what they come back from
 	@scripts/run-tests $(filter-out tests/ops/lib.sh,$(sort $(wildcard tests/ops/*.sh)))
+
+.PHONY: check-pipe-long test-long
+# Minutes on an idle machine: consumers that come and go, kill -9 of everything, servers that are away, partitions that are added.
+check-pipe-long: build $(PIPE_HAND)
+	@tests/pipe/run $(sort $(wildcard tests/pipe/long-*.py))
+
+test-long: ## what takes longer: scaling, kills, outages and added partitions on a running pipeline
+	@scripts/setup
+	@scripts/test check-pipe-long
