@@ -1,4 +1,4 @@
-/* links: workers/infer/ask.c workers/infer/call.c workers/infer/health.c workers/infer/report.c workers/infer/upstreams.c workers/infer/upstreams_open.c workers/infer/budget.c workers/infer/prompt.c workers/infer/templates.c workers/infer/reply.c producers/examples/replay/replay.c producers/examples/replay/chat.c producers/examples/replay/records.c tests/fake/fake_stage.c tests/fake/fake_service.c tests/fake/messages.c */
+/* links: workers/infer/ask.c workers/infer/call.c workers/infer/health.c workers/infer/report.c workers/infer/upstreams.c workers/infer/upstreams_open.c workers/infer/budget.c workers/infer/prompt.c workers/infer/templates.c workers/infer/reply.c producers/examples/replay/replay.c producers/examples/replay/chat.c producers/examples/replay/records.c producers/examples/replay/moderations.c tests/fake/fake_stage.c tests/fake/fake_service.c tests/fake/messages.c */
 /* INFER against the replayed model over real connections, both on one loop: each of its faults has one right end. */
 #include <setjmp.h>
 #include <stdarg.h>
