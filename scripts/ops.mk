@@ -8,20 +8,20 @@ setup: ## install what is missing: Debian packages, librdkafka, Kafka, the clien
 up: ## servers and every pool under a supervisor: make up INFER=3 SANDBOX=2 (GATEWAY SCREEN INSPECT REVIEW RECORD MONITOR too)
 	@scripts/setup
 	@$(MAKE) --no-print-directory -s build
-	@scripts/up gateway=$(GATEWAY) screen=$(SCREEN) infer=$(INFER) inspect=$(INSPECT) sandbox=$(SANDBOX) review=$(REVIEW) \
+	@scripts/as-root scripts/up gateway=$(GATEWAY) screen=$(SCREEN) infer=$(INFER) inspect=$(INSPECT) sandbox=$(SANDBOX) review=$(REVIEW) \
 		record=$(RECORD) monitor=$(MONITOR)
 
 down: ## end all that make up started; the data stays
-	@scripts/down
+	@scripts/as-root scripts/down
 
 status: ## one line a service
-	@scripts/status
+	@scripts/as-root scripts/status
 
 demo: ## the sample batch through everything, ending in a table
 	@scripts/setup
 	@$(MAKE) --no-print-directory -s build
-	@scripts/up
-	@scripts/demo
+	@scripts/as-root scripts/up
+	@scripts/as-root scripts/demo
 
 # A topic read and written by hand, for the pipe tests.
 PIPE_HAND = $(OUT)/pipe/hand
@@ -31,7 +31,7 @@ $(PIPE_HAND): $(call objects,tests/pipe/hand.c) $(LIBS_ALL)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $(call objects,tests/pipe/hand.c) $(LIBS_ALL) $(IO_LIBS) $(BASE_LIBS)
 
 check-pipe: build $(PIPE_HAND) ## the whole pipeline on real Kafka and PostgreSQL, on ports of its own
-	@tests/pipe/run $(sort $(wildcard tests/pipe/t*.sh tests/pipe/t*.py))
+	@scripts/as-root tests/pipe/run $(sort $(wildcard tests/pipe/t*.sh tests/pipe/t*.py))
 
 test: ## all tests, in order; installs what is missing first
 	@scripts/setup
@@ -41,12 +41,12 @@ example: build ## write deploy/airlock.conf.example from the programs' tables
 	@scripts/example >deploy/airlock.conf.example
 
 check-ops: ## set-up, servers and supervisor: what they leave behind, and what they come back from
-	@scripts/run-tests $(filter-out tests/ops/lib.sh,$(sort $(wildcard tests/ops/*.sh)))
+	@scripts/as-root scripts/run-tests $(filter-out tests/ops/lib.sh,$(sort $(wildcard tests/ops/*.sh)))
 
 .PHONY: check-pipe-long test-long
 # Minutes on an idle machine: consumers that come and go, kill -9 of everything, servers that are away, partitions that are added.
 check-pipe-long: build $(PIPE_HAND)
-	@tests/pipe/run $(sort $(wildcard tests/pipe/long-*.py))
+	@scripts/as-root tests/pipe/run $(sort $(wildcard tests/pipe/long-*.py))
 
 test-long: ## what takes longer: scaling, kills, outages and added partitions on a running pipeline
 	@scripts/setup

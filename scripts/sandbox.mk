@@ -10,7 +10,7 @@ $(eval $(call escape_program,escape,tests/escape/frames.c))
 $(eval $(call escape_program,tasks,))
 $(eval $(call escape_program,samples,))
 
-AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
+AS_ROOT = scripts/as-root
 TASKS ?= ../shared/data/tasks/mbpp-half-a.jsonl
 JAIL_AND_RUNTIMES = $(OUT)/bin/airlock-jail workers/sandbox/runtimes
 
