@@ -83,7 +83,7 @@ holds "with the gate's word for it" [ "$(history "$id" | jq -r .code)" = gate_un
 holds "the pool goes on meanwhile" is_ready screen-1
 
 # An optional layer without an answer: told, and held as the policy says.
-id=$(run 'print("what-review-" + "cannot-judge")')
+id=$(run 'print("-".join(["what", "review", "cannot", "judge"]))') # SCREEN reads joined literals, so only the run makes the words
 holds "without its answer REVIEW holds" until_so 30 is_held "$id"
 held=$(sql "select message from airlock.held order by at desc limit 1" 2>/dev/null || sql "select message from airlock.held")
 holds "and says degraded" grep -q '"kind":"review".*"reason":"policy.unanswered".*"degraded":true' <<<"$held"
