@@ -91,7 +91,7 @@ bool judge_output(const struct test *t, struct slice output, const char *mark)
 		struct slice end = slice_trim(output);
 		size_t n = mark ? strlen(mark) : 0;
 
-		return end.len >= n && memcmp(end.ptr + end.len - n, mark, n) == 0;
+		return n == 0 || (end.len >= n && memcmp(end.ptr + end.len - n, mark, n) == 0);
 	}
 	if (t->compare == COMPARE_EXACT)
 		return slice_equal(output, t->expected);
