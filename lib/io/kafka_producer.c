@@ -144,6 +144,8 @@ static void report(struct client *c, const rd_kafka_message_t *m)
 	kafka_published *done = one->done;
 	struct part *part = one->part;
 	void *arg = one->arg;
+	struct err err;
+	enum rc rc;
 
 	pending_free(p, one);
 	p->unacknowledged--;
@@ -152,17 +154,11 @@ static void report(struct client *c, const rd_kafka_message_t *m)
 	if (!m->err && m->offset >= 0) {
 		kafka_producer_answered(p);
 		done(arg, RC_OK, m->partition, m->offset, NULL);
-	} else if (!m->err) {
-		struct err err;
-		enum rc rc = err_set(&err, RC_LATER, "unproven", "%s: acknowledged without a place in the log", rd_kafka_topic_name(m->rkt));
-
-		done(arg, rc, m->partition, -1, &err);
-	} else {
-		struct err err;
-		enum rc rc = kafka_err(&err, kafka_rc(m->err), m->err, rd_kafka_topic_name(m->rkt));
-
-		done(arg, rc, m->partition, -1, &err);
+		return;
 	}
+	rc = m->err ? kafka_err(&err, kafka_rc(m->err), m->err, rd_kafka_topic_name(m->rkt)) :
+	              err_set(&err, RC_LATER, "unproven", "%s: acknowledged without a place in the log", rd_kafka_topic_name(m->rkt));
+	done(arg, rc, m->partition, -1, &err);
 }
 
 static bool on_event(void *arg, rd_kafka_event_t *e)

@@ -96,17 +96,13 @@ void decide_list(struct ask *k, struct slice part)
 		        "to_timestamp(nullif(split_part($2, '.', 1), '')::bigint / 1000000.0), nullif(split_part($2, '.', 2), '')::uuid, $3::int) h "
 		        "order by h.held_at, h.id"
 	};
-	char limit[QUERY_NUMBER_BYTES];
-	struct db_value v[3];
+	struct query_page page;
 
 	(void)part;
-	if (!query_limit(k, limit))
+	if (!query_page(k, &page))
 		return;
-	v[0] = DB_TEXT(slice_text(k->key.tenant));
-	v[1] = DB_TEXT(exchange_query(k->x, "after"));
-	v[2] = DB_TEXT(slice_text(limit));
 	k->under_way++;
-	db_query(k->gateway->db, &s, v, COUNT_OF(v), DB_MS, found, k);
+	db_query(k->gateway->db, &s, page.values, COUNT_OF(page.values), DB_MS, found, k);
 }
 
 /* ---- the decision ---- */

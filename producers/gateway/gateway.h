@@ -110,6 +110,12 @@ void query_list(struct ask *k, const struct db_statement *s, const struct db_val
 /* "limit" of the query into k->limit and, one more, into text.  false: refused. */
 enum { QUERY_NUMBER_BYTES = 24 };
 bool query_limit(struct ask *k, char text[QUERY_NUMBER_BYTES]);
+/* The parameters that most lists have: tenant, after, limit; values point into it.  false: answered. */
+struct query_page {
+	char limit[QUERY_NUMBER_BYTES];
+	struct db_value values[3];
+};
+MUSTCHECK bool query_page(struct ask *k, struct query_page *out);
 
 /* ---- list.c, keys.c, decide.c: what an administrator, an analyst, a reviewer asks for ---- */
 void list_requests(struct ask *k, struct slice part);

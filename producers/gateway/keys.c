@@ -13,16 +13,12 @@ void keys_list(struct ask *k, struct slice part)
 {
 	static const struct db_statement s = { "keys", "select " KEY_JSON "::text, id, null from airlock.keys where tenant = $1 and ($2 = '' or id > $2) "
 		                                       "order by id limit $3::int" };
-	char limit[QUERY_NUMBER_BYTES];
-	struct db_value v[3];
+	struct query_page page;
 
 	(void)part;
-	if (!query_limit(k, limit))
+	if (!query_page(k, &page))
 		return;
-	v[0] = DB_TEXT(slice_text(k->key.tenant));
-	v[1] = DB_TEXT(exchange_query(k->x, "after"));
-	v[2] = DB_TEXT(slice_text(limit));
-	query_list(k, &s, v, COUNT_OF(v));
+	query_list(k, &s, page.values, COUNT_OF(page.values));
 }
 
 /* ---- make ---- */

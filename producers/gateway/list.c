@@ -116,16 +116,12 @@ void list_dead(struct ask *k, struct slice part)
 		"order by d.recorded_at desc, d.topic desc, d.partition desc, d.\"offset\" desc limit $3::int) x "
 		"order by x.recorded_at desc, x.topic desc, x.partition desc, x.\"offset\" desc"
 	};
-	char limit[QUERY_NUMBER_BYTES];
-	struct db_value v[3];
+	struct query_page page;
 
 	(void)part;
-	if (!query_limit(k, limit))
+	if (!query_page(k, &page))
 		return;
-	v[0] = DB_TEXT(slice_text(k->key.tenant));
-	v[1] = DB_TEXT(exchange_query(k->x, "after"));
-	v[2] = DB_TEXT(slice_text(limit));
-	query_list(k, &s, v, COUNT_OF(v));
+	query_list(k, &s, page.values, COUNT_OF(page.values));
 }
 
 void list_overview(struct ask *k, struct slice part)

@@ -122,3 +122,13 @@ bool query_limit(struct ask *k, char text[QUERY_NUMBER_BYTES])
 	(void)snprintf(text, QUERY_NUMBER_BYTES, "%lld", (long long)k->limit + 1); /* any number fits */
 	return true;
 }
+
+bool query_page(struct ask *k, struct query_page *out)
+{
+	if (!query_limit(k, out->limit))
+		return false;
+	out->values[0] = DB_TEXT(slice_text(k->key.tenant));
+	out->values[1] = DB_TEXT(exchange_query(k->x, "after"));
+	out->values[2] = DB_TEXT(slice_text(out->limit));
+	return true;
+}
