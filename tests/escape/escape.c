@@ -2,7 +2,7 @@
  * escape: runs every program under tests/escape/hostile and tests/escape/benign in the jail and compares how it ended with what its
  * first lines say; then compares the host with how it was before.  No Kafka, no PostgreSQL.
  *
- *   # expect: memory_limit timeout      any of these verdicts
+ *   # expect: memory_limit timeout      any of these verdicts; wrong_answer: and not one of its tests passed
  *   # refused: mount                    a call that the outcome must name
  *   # unnamed: clone3                   a call that it must not name
  *   # test: assert f(2) == 4            a test in code that comes with the request; each line is one
@@ -157,6 +157,8 @@ static void compare(struct one *k, const struct outcome *o)
 	if (!has_word(w->expect, run_verdict_name(o->verdict)))
 		(void)snprintf(k->why, sizeof(k->why), "%s instead of %s; stderr: %.200s", run_verdict_name(o->verdict), w->expect,
 		               err_out.data ? err_out.data : "");
+	else if (o->verdict == RUN_WRONG_ANSWER && o->tests_passed > 0)
+		(void)snprintf(k->why, sizeof(k->why), "a program that solves nothing passed %lld of its tests", (long long)o->tests_passed);
 	else if (!named)
 		(void)snprintf(k->why, sizeof(k->why), "the refused call %s is not named", w->refused);
 	else if (!unnamed)

@@ -213,6 +213,22 @@ def call(remote, args, kwargs):
 # ---- the test's side ----------------------------------------------------------------------------------------------------
 
 
+def asks_only(name, text):
+    """Whether the test uses this name of Python's only to call it with literals: then it asks for the program's own function, as in
+    assert sum(10, 15) == 6.  With anything else in its hands, as in assert len(f(x)) == 3, it judges and stays Python's."""
+    import ast
+
+    try:
+        tree = ast.parse(text)
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == name]
+        for call in calls:
+            for argument in [*call.args, *(k.value for k in call.keywords)]:
+                ast.literal_eval(argument)
+    except (SyntaxError, ValueError):
+        return False
+    return len(calls) == sum(isinstance(n, ast.Name) and n.id == name for n in ast.walk(tree))
+
+
 class Tester(Channel):
     def __init__(self, sock):
         super().__init__(sock)
@@ -300,11 +316,11 @@ class Tester(Channel):
             self.send(["raise", [type(e).__name__, str(e)]])
 
     def take_names(self, names, text):
-        """What the program defines, under its name: but never what Python defines, or a module that the test judges with."""
+        """What the program defines, under its name: but never a module that the test judges with, or what Python defines, if it judges."""
         import re
 
         for name, kind, value in names:
-            if not isinstance(name, str) or name.startswith("__") or hasattr(builtins, name):
+            if not isinstance(name, str) or name.startswith("__") or (hasattr(builtins, name) and not asks_only(name, text)):
                 continue
             if name in PURE and (kind == "module" or re.search(rf"\b{name}\s*\.", text)):
                 self.scope[name] = importlib.import_module(name)
