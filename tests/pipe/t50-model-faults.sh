@@ -32,7 +32,7 @@ ends_as() { # ends_as ID STATUS CODE WORDS
 released() { [ "$(sql "select status from airlock.results where id = '$1'")" = released ]; }
 fault() { curl -s -m 10 "$model/admin/fault" -d "{\"mode\":\"$1\",\"for_ms\":$2}" | jq -e .ok >/dev/null; }
 calls() { curl -s -m 10 "$model/admin/calls" | jq ".$1"; }
-infer_says() { health infer-1 | grep -q "$1"; }
+infer_says() { grep -q "$1" < <(health infer-1); } # health fails while it says why
 ready() { health infer-1 >/dev/null && health model-replay-1 >/dev/null; }
 
 # Settings for this test alone, given to the two programs by their service's environment.
@@ -50,7 +50,7 @@ trap 'settings unset' EXIT
 holds "INFER and the model start with the settings of this test" settings set
 
 # ---- of one message, while others pass
-declare -A words=([500]=server_error [cut]="ends without a finish reason" [type]="a choice without a message" [error]=overloaded [gone]=http_cut
+declare -A words=([500]=server_error [cut]="no JSON" [type]="a choice without a message" [error]=overloaded [gone]=http_cut
 	[stall]=http_stall [hang]=http_stall [drip]=http_timeout [huge]="too large" [404]="does not know the model")
 for f in "${!words[@]}"; do
 	good=()
@@ -83,8 +83,8 @@ outage() { # outage MODE WORDS
 	for id in "${ids[@]}"; do holds "$1: what waited is released" ends_as "$id" released ok consumer; done
 	[ "$1" != down ] || holds "down: nothing was asked twice" [ $(($(calls total) - before)) -eq 6 ]
 }
-outage down "model: main: "
-outage 500 "model: main"
+outage down "model: not ready: main: "
+outage 500 "model: not ready: main"
 outage 401 "check its key\|unauthorized"
 
 [ "$failed" -eq 0 ] || tail -n 20 "$AIRLOCK_RUN/log/infer-1.log"
