@@ -2,7 +2,8 @@
  * samples: how long programs take in the sandbox, one JSON line a kind, for a harness that compares.
  * Use: samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]].   {"name":"sandbox_python_warm_ms","samples":[2.1,...]}
  * A sample is from the order's leaving to its outcome's arrival, at this side of the jail's socket; a pause before each, because an
- * interpreter can be started ahead only in an idle lane.  sandbox_python_bare_ms starts the same interpreter without any sandbox.
+ * interpreter can be started ahead only in an idle lane.  sandbox_python_bare_ms starts the same interpreter without any sandbox.  The kinds
+ * of a group take turns, so that a machine that is busy with something else is so for all of them.
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -79,44 +80,59 @@ static int64_t bare_us(struct bench *b)
 	return clock_mono_us() - begun;
 }
 
-struct sort { const char *name, *language, *source; bool anew, warm; };
+struct sort { const char *name, *language, *source; bool anew, warm; int group; };
+struct series { double ms[ROUNDS_MAX]; int count; };
 
-static void sample(struct bench *b, const struct runtimes *all, const struct sort *k, int rounds, int pause_ms)
+static void sample_once(struct bench *b, const struct runtimes *all, const struct sort *k, int pause_ms, struct series *s)
 {
 	const struct runtime *r = k->language ? runtimes_find(all, slice_text(k->language)) : NULL;
 	struct runtime used = r ? *r : (struct runtime){ 0 };
-	int kept = 0;
+	int64_t us;
 
 	if (k->language && !r)
 		return;
 	if (k->anew)
 		used.warm = used.warm_test = NULL;
-	if (r)
-		(void)run_us(b, &used, k->source); /* caches; the first of its kind makes the next one ready */
-	printf("{\"name\":\"%s\",\"samples\":[", k->name);
-	for (int i = 0; i < rounds && !b->failed; i++) {
-		int64_t us;
+	if (k->warm)
+		(void)run_us(b, &used, k->source); /* makes the next one of its kind ready */
+	(void)usleep((useconds_t)pause_ms * 1000);
+	us = r ? run_us(b, &used, k->source) : bare_us(b);
+	if (!r || b->warm == k->warm)
+		s->ms[s->count++] = (double)us / 1000;
+}
 
-		(void)usleep((useconds_t)pause_ms * 1000);
-		us = r ? run_us(b, &used, k->source) : bare_us(b);
-		if (r && b->warm != k->warm)
-			continue; /* not what this line is about */
-		printf("%s%.3f", kept++ ? "," : "", (double)us / 1000);
+/* Kinds first..last by turns; the first round is for caches. */
+static void sample_group(struct bench *b, const struct runtimes *all, const struct sort *kinds, size_t count, int rounds, int pause_ms)
+{
+	struct series *all_series = mem_new_array(count, sizeof(*all_series));
+
+	for (int i = 0; i <= rounds && !b->failed; i++) {
+		for (size_t k = 0; k < count && !b->failed; k++) {
+			if (i == 1)
+				all_series[k].count = 0;
+			sample_once(b, all, &kinds[k], pause_ms, &all_series[k]);
+		}
 	}
-	printf("]}\n");
+	for (size_t k = 0; k < count; k++) {
+		printf("{\"name\":\"%s\",\"samples\":[", kinds[k].name);
+		for (int i = 0; i < all_series[k].count; i++)
+			printf("%s%.3f", i ? "," : "", all_series[k].ms[i]);
+		printf("]}\n");
+	}
 	(void)fflush(stdout);
+	mem_free(all_series);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct sort kinds[] = {
-		{ "sandbox_python_bare_ms", NULL, NULL, false, false },
-		{ "sandbox_python_warm_ms", "python", "print(1)\n", false, true },
-		{ "sandbox_python_exec_ms", "python", "print(1)\n", true, false },
-		{ "sandbox_node_warm_ms", "javascript", "console.log(1)\n", false, true },
-		{ "sandbox_node_exec_ms", "javascript", "console.log(1)\n", true, false },
-		{ "sandbox_true_ms", "shell", ":\n", true, false },
-		{ "sandbox_c_gcc_ms", "c", "int main(void) { return 0; }\n", true, false },
+		{ "sandbox_python_bare_ms", NULL, NULL, false, false, 1 },
+		{ "sandbox_python_warm_ms", "python", "print(1)\n", false, true, 1 },
+		{ "sandbox_python_exec_ms", "python", "print(1)\n", true, false, 1 },
+		{ "sandbox_node_warm_ms", "javascript", "console.log(1)\n", false, true, 2 },
+		{ "sandbox_node_exec_ms", "javascript", "console.log(1)\n", true, false, 2 },
+		{ "sandbox_true_ms", "shell", ":\n", true, false, 3 },
+		{ "sandbox_c_gcc_ms", "c", "int main(void) { return 0; }\n", true, false, 4 },
 	};
 	int rounds = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 30, pause_ms = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 60;
 	struct runtimes *runtimes = mem_new(sizeof(*runtimes));
@@ -133,8 +149,11 @@ int main(int argc, char **argv)
 	}
 	b.loop = loop_new();
 	jail_attach(b.jail, b.loop, gone, &b);
-	for (size_t i = 0; i < COUNT_OF(kinds) && !b.failed; i++)
-		sample(&b, runtimes, &kinds[i], rounds, pause_ms);
+	for (size_t i = 0, n; i < COUNT_OF(kinds) && !b.failed; i += n) {
+		for (n = 1; i + n < COUNT_OF(kinds) && kinds[i + n].group == kinds[i].group; n++)
+			continue;
+		sample_group(&b, runtimes, &kinds[i], n, rounds, pause_ms);
+	}
 	jail_stop(b.jail);
 	loop_free(b.loop);
 	runtimes_release(runtimes);

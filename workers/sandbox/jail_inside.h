@@ -118,7 +118,8 @@ struct jail_peaks { int64_t memory_bytes, oom_kills, pids_peak, pids_refused, cp
 bool jail_cgroup_is_v2(const char *root); /* does its cgroup.controllers offer all that we need? */
 MUSTCHECK enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err);
 MUSTCHECK enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err); /* once, the spawner */
-MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, struct err *err);
+/* fresh: nobody waits inside, so what is left of the last job may be thrown out. */
+MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, bool fresh, struct err *err);
 int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c);
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out);
 void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare); /* everything in it but spare */

@@ -145,7 +145,7 @@ enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err
 	return RC_OK;
 }
 
-enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, struct err *err)
+enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, bool fresh, struct err *err)
 {
 	enum { OURS = 2, PERIOD_US = 100000 }; /* spawner and init count, too */
 	bool ok;
@@ -155,7 +155,8 @@ enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l
 		(void)write_text(c->memory, "memory.peak", "0");     /* resettable from Linux 6.12 on */
 		ok = write_number(c->memory, "memory.max", l->memory_bytes) == 0;
 	} else {
-		(void)write_text(c->memory, "memory.force_empty", "0"); /* page cache of the last job */
+		if (fresh)
+			(void)write_text(c->memory, "memory.force_empty", "0"); /* page cache of the last job */
 		(void)write_text(c->memory, "memory.max_usage_in_bytes", "0");
 		ok = write_number(c->memory, "memory.limit_in_bytes", l->memory_bytes) == 0;
 	}

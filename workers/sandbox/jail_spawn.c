@@ -485,7 +485,7 @@ enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice i
 	r->spawn = s;
 	stream_init(&out->out, s->limits.output_bytes);
 	stream_init(&out->err_out, s->limits.output_bytes);
-	rc = jail_cgroup_set(&l->cgroup, &s->limits, err);
+	rc = jail_cgroup_set(&l->cgroup, &s->limits, ready == NULL, err);
 	if (rc == RC_OK) {
 		rc = carry_out(r, ready != NULL, err);
 		l->broken = rc != RC_OK;
@@ -510,7 +510,7 @@ void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 	running_init(r, l, l->waiting);
 	l->ready = r;
 	if (rc == RC_OK)
-		rc = jail_cgroup_set(&l->cgroup, &s->limits, &why);
+		rc = jail_cgroup_set(&l->cgroup, &s->limits, true, &why);
 	if (rc == RC_OK)
 		rc = start(r, &why);
 	if (rc != RC_OK)
