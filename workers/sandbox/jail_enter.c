@@ -167,39 +167,9 @@ static void NORETURN become_program(const struct jail_spawn *s, int report_fd, i
 	fail(report_fd, STAGE_EXEC);
 }
 
-static int64_t micros(struct timeval t)
-{
-	return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
-}
-
-/* Reap until the job is gone, then end and count what it left. */
-static void NORETURN watch_program(pid_t job, int report_fd)
-{
-	struct jail_end end = { 0 };
-	struct rusage use;
-	int status;
-	pid_t p;
-
-	for (;;) {
-		p = waitpid(-1, &status, 0);
-		if (p == job)
-			break;
-		if (p < 0 && errno != EINTR)
-			_exit(125);
-	}
-	end.status = status;
-	(void)kill(-1, SIGKILL); /* everyone in this namespace but us; ESRCH: nobody */
-	while ((p = waitpid(-1, &status, 0)) > 0)
-		end.leftovers++;
-	(void)getrusage(RUSAGE_CHILDREN, &use); /* cannot fail with these arguments */
-	end.cpu_us = micros(use.ru_utime) + micros(use.ru_stime);
-	end.max_rss_bytes = use.ru_maxrss * 1024;
-	(void)!write(report_fd, &end, sizeof(end)); /* a pipe has room for one struct */
-	_exit(0);
-}
-
 void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket, int gate_fd)
 {
+	struct jail_end end;
 	pid_t job;
 
 	if (wait_for_maps(sync_fd) < 0)
@@ -228,5 +198,7 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 	(void)close(2);
 	(void)close(listener_socket);
 	(void)close(gate_fd);
-	watch_program(job, report_fd);
+	jail_watch(job, &end);
+	(void)!write(report_fd, &end, sizeof(end)); /* a pipe has room for one struct */
+	_exit(0);
 }

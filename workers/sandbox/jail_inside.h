@@ -21,6 +21,8 @@
 #include "base/buf.h"
 #include "base/doc.h"
 
+#include "jail_watch.h"
+
 enum {
 	JAIL_FRAME_BYTES = 16 * 1024 * 1024, /* one job or one result */
 	JAIL_LANES = 64,
@@ -63,16 +65,6 @@ struct jail_spawn {
 	char text[16 * 1024];
 };
 
-/* What init says last, through a pipe the job does not have. */
-struct jail_end {
-	int32_t stage;         /* 0: the program ran; else the verb of the recipe that failed */
-	int32_t error;         /* errno of that */
-	int32_t status;        /* wait status of the job */
-	int32_t leftovers;     /* processes that outlived it and were killed */
-	int64_t cpu_us;        /* user and system, all reaped */
-	int64_t max_rss_bytes;
-};
-
 enum jail_profile { PROFILE_STRICT, PROFILE_JIT, PROFILE_COUNT };
 
 /* ---- jail_syscalls.c ---- */
@@ -94,6 +86,20 @@ struct jail_refusals {
 };
 /* Answer what waits at the listener; note it.  Supervisor. */
 void jail_syscalls_answer(int listener, struct jail_refusals *r);
+struct jail_rule {
+	const char *name;
+	unsigned argument;
+	uint64_t mask, value;  /* mask 0: all of it */
+};
+struct jail_calls {
+	const char *const *allowed; /* always */
+	size_t allowed_count;
+	const struct jail_rule *rules; /* where one of these holds */
+	size_t rule_count;
+};
+void jail_syscalls_tables(struct jail_calls *out); /* static */
+bool jail_syscalls_name(int nr, char *out, size_t max, bool *hard); /* false: no such call, or no such room */
+bool jail_syscalls_enosys(const char *name);       /* refused as one that this kernel does not have */
 
 /* ---- jail_place.c: mounts and control groups that end with the jail ---- */
 
@@ -124,6 +130,9 @@ int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c);
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out);
 void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare); /* everything in it but spare */
 void jail_cgroup_close(struct jail_cgroup *c);
+enum { JAIL_RLIMITS = 10 };
+struct jail_rlimit { int what; const char *name; int64_t value; };
+size_t jail_rlimit_rows(const struct jail_limits *l, struct jail_rlimit out[JAIL_RLIMITS]); /* how many; no allocation */
 int jail_rlimits(const struct jail_limits *l);            /* in the job; 0 or -1 with errno */
 
 /* ---- jail_fs.c: what is visible ---- */

@@ -226,24 +226,34 @@ void jail_cgroup_close(struct jail_cgroup *c)
 
 /* ---- rlimits, in the job ---- */
 
-static int limit(int what, int64_t value)
+size_t jail_rlimit_rows(const struct jail_limits *l, struct jail_rlimit out[JAIL_RLIMITS])
 {
-	struct rlimit r = { (rlim_t)value, (rlim_t)value };
+	enum { FILES = 256, STACK = 64 * 1024 * 1024, MEMLOCK = 64 * 1024, QUEUE = 0 };
+	/* SIGXCPU one second after the limit that the supervisor watches: a program that outlives it is stopped all the same. */
+	const struct jail_rlimit rows[] = {
+		{ RLIMIT_CORE, "RLIMIT_CORE", 0 },         { RLIMIT_NOFILE, "RLIMIT_NOFILE", FILES },
+		{ RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", MEMLOCK }, { RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", QUEUE },
+		{ RLIMIT_STACK, "RLIMIT_STACK", STACK },   { RLIMIT_NICE, "RLIMIT_NICE", 0 },
+		{ RLIMIT_RTPRIO, "RLIMIT_RTPRIO", 0 },     { RLIMIT_CPU, "RLIMIT_CPU", l->cpu_ms / 1000 + 1 },
+		{ RLIMIT_FSIZE, "RLIMIT_FSIZE", l->disk_bytes }, { RLIMIT_AS, "RLIMIT_AS", l->address_bytes },
+	};
+	size_t count = COUNT_OF(rows) - (l->address_bytes > 0 ? 0 : 1); /* the last one only where it is asked for */
 
-	return setrlimit((__rlimit_resource_t)what, &r);
+	_Static_assert(COUNT_OF(rows) == JAIL_RLIMITS, "room for each");
+	memcpy(out, rows, sizeof(rows));
+	return count;
 }
 
 int jail_rlimits(const struct jail_limits *l)
 {
-	enum { FILES = 256, STACK = 64 * 1024 * 1024, MEMLOCK = 64 * 1024, QUEUE = 0 };
-	/* SIGXCPU one second after the limit that the supervisor watches: a program that outlives it is stopped all the same. */
-	int64_t cpu_s = l->cpu_ms / 1000 + 1;
+	struct jail_rlimit rows[JAIL_RLIMITS];
+	size_t count = jail_rlimit_rows(l, rows);
 
-	if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, FILES) < 0 || limit(RLIMIT_MEMLOCK, MEMLOCK) < 0 ||
-	    limit(RLIMIT_MSGQUEUE, QUEUE) < 0 || limit(RLIMIT_STACK, STACK) < 0 || limit(RLIMIT_NICE, 0) < 0 ||
-	    limit(RLIMIT_RTPRIO, 0) < 0 || limit(RLIMIT_CPU, cpu_s) < 0 || limit(RLIMIT_FSIZE, l->disk_bytes) < 0)
-		return -1;
-	if (l->address_bytes > 0 && limit(RLIMIT_AS, l->address_bytes) < 0)
-		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct rlimit r = { (rlim_t)rows[i].value, (rlim_t)rows[i].value };
+
+		if (setrlimit((__rlimit_resource_t)rows[i].what, &r) < 0)
+			return -1;
+	}
 	return 0;
 }

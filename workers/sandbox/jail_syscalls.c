@@ -68,6 +68,25 @@ static const char *const soft[] = {
 static const char *const answered_enosys[] = { "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register", "statmount",
 	                                       "listmount", "cachestat", "map_shadow_stack", "landlock_create_ruleset" };
 
+/* Namespaces are made by flags: clone only without them. */
+#define NAMESPACES (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | 0x80 /* CLONE_NEWTIME */)
+#define LOW_HALF 0xffffffffU
+
+/* Allowed where one argument, under the mask, is the value. */
+static const struct jail_rule rules[] = {
+	{ "clone", 0, NAMESPACES, 0 },
+	/* pipes with a name, but no device nodes */
+	{ "mknod", 1, S_IFMT, S_IFIFO }, { "mknodat", 2, S_IFMT, S_IFIFO },
+	{ "socket", 0, 0, AF_UNIX }, { "socket", 0, 0, AF_INET }, { "socket", 0, 0, AF_INET6 },
+	{ "ioctl", 1, LOW_HALF, 0x5401 /* TCGETS */ }, { "ioctl", 1, LOW_HALF, 0x5413 /* TIOCGWINSZ */ },
+	{ "ioctl", 1, LOW_HALF, 0x541B /* FIONREAD */ }, { "ioctl", 1, LOW_HALF, 0x5421 /* FIONBIO */ },
+	{ "ioctl", 1, LOW_HALF, 0x5450 /* FIONCLEX */ }, { "ioctl", 1, LOW_HALF, 0x5451 /* FIOCLEX */ },
+	{ "prctl", 0, 0, PR_SET_NAME }, { "prctl", 0, 0, PR_GET_NAME }, { "prctl", 0, 0, PR_SET_PDEATHSIG },
+	{ "prctl", 0, 0, PR_GET_PDEATHSIG }, { "prctl", 0, 0, PR_GET_DUMPABLE }, { "prctl", 0, 0, PR_SET_DUMPABLE },
+	{ "prctl", 0, 0, PR_SET_NO_NEW_PRIVS }, { "prctl", 0, 0, PR_GET_NO_NEW_PRIVS }, { "prctl", 0, 0, PR_CAPBSET_READ },
+	{ "prctl", 0, 0, PR_SET_VMA }, { "prctl", 0, 0, PR_GET_SECCOMP },
+};
+
 static struct sock_fprog programs[PROFILE_COUNT]; /* made once at start, then only read */
 
 static int add(scmp_filter_ctx ctx, const char *name)
@@ -79,31 +98,19 @@ static int add(scmp_filter_ctx ctx, const char *name)
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
 }
 
-static int add_arguments(scmp_filter_ctx ctx)
+static int add_rules(scmp_filter_ctx ctx)
 {
-	/* Namespaces are made by flags: clone only without them. */
-	const uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
-	                            0x80 /* CLONE_NEWTIME */;
-	static const unsigned families[] = { AF_UNIX, AF_INET, AF_INET6 };
-	static const unsigned requests[] = { 0x5401 /* TCGETS */, 0x5413 /* TIOCGWINSZ */, 0x541B /* FIONREAD */, 0x5421 /* FIONBIO */,
-		                             0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */ };
-	static const int controls[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE,
-		                        PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_VMA, PR_GET_SECCOMP };
-	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 
-	if (rc == 0)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	/* Pipes with a name, but no device nodes. */
-	if (rc == 0)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mknod), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO));
-	if (rc == 0)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mknodat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO));
-	for (size_t i = 0; rc == 0 && i < COUNT_OF(families); i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, families[i]));
-	for (size_t i = 0; rc == 0 && i < COUNT_OF(requests); i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, requests[i]));
-	for (size_t i = 0; rc == 0 && i < COUNT_OF(controls); i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, (unsigned)controls[i]));
+	for (size_t i = 0; rc == 0 && i < COUNT_OF(rules); i++) {
+		const struct jail_rule *r = &rules[i];
+		int nr = seccomp_syscall_resolve_name(r->name);
+
+		if (nr == __NR_SCMP_ERROR || nr < 0)
+			continue; /* not on this architecture */
+		rc = r->mask ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, SCMP_CMP64(r->argument, SCMP_CMP_MASKED_EQ, r->mask, r->value)) :
+		               seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, SCMP_CMP64(r->argument, SCMP_CMP_EQ, r->value));
+	}
 	return rc;
 }
 
@@ -141,7 +148,7 @@ static enum rc make_profile(enum jail_profile p, struct err *err)
 	if (!failed && p == PROFILE_JIT)
 		failed = add(ctx, "get_mempolicy");
 	if (!failed)
-		failed = add_arguments(ctx);
+		failed = add_rules(ctx);
 	rc = failed ? err_set(err, RC_BROKEN, "seccomp", "a rule was not taken: %s", strerror(-failed)) : export_program(ctx, &programs[p], err);
 	seccomp_release(ctx);
 	return rc;
@@ -250,6 +257,32 @@ void jail_syscalls_answer(int listener, struct jail_refusals *r)
 		free(name); /* libseccomp's own allocation */
 		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: it died meanwhile */
 	}
+}
+
+/* ---- the same tables for those who make a filter of their own of them ---- */
+
+void jail_syscalls_tables(struct jail_calls *out)
+{
+	*out = (struct jail_calls){ allowed, COUNT_OF(allowed), rules, COUNT_OF(rules) };
+}
+
+bool jail_syscalls_name(int nr, char *out, size_t max, bool *hard)
+{
+	const struct seccomp_data nothing = { 0 };
+	char *name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), nr);
+	bool known = name && strlen(name) < max;
+
+	if (known) {
+		(void)snprintf(out, max, "%s", name);
+		*hard = is_hard(name, &nothing);
+	}
+	free(name); /* libseccomp's own allocation */
+	return known;
+}
+
+bool jail_syscalls_enosys(const char *name)
+{
+	return listed(answered_enosys, COUNT_OF(answered_enosys), name);
 }
 
 static enum rc explain_names(struct buf *out, const char *title, const char *const *names, size_t count)
