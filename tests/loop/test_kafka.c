@@ -4,6 +4,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -461,6 +465,37 @@ static void topics_ranges_and_groups_are_described(void **state)
 	kafka_consumer_close(m.c, 5000);
 }
 
+/* In place of libc's: how often this process connects. */
+static atomic_int connects;
+int connect(int fd, const struct sockaddr *to, socklen_t bytes)
+{
+	atomic_fetch_add(&connects, 1);
+	return (int)syscall(SYS_connect, fd, to, bytes);
+}
+
+static void questions_to_a_broker_that_is_gone_end_and_do_not_make_it_be_called_all_the_time(void **state)
+{
+	const char *const topics[] = { "t", "four" };
+	struct found described = { 0 }, ranges = { 0 }, group = { 0 };
+
+	(void)state;
+	send_ten("t");
+	mock_broker_down(mock, 1, true);
+	atomic_store(&connects, 0);
+	kafka_describe(producer, topics, 2, 2000, on_described, &described);
+	kafka_log_ranges(producer, topics, 2, 2000, on_ranges, &ranges);
+	kafka_group(producer, "g", 2000, on_group, &group);
+	assert_true(loop_until(loop, is_found, &described, WAIT_MS));
+	assert_true(loop_until(loop, is_found, &ranges, WAIT_MS));
+	assert_true(loop_until(loop, is_found, &group, WAIT_MS));
+	assert_int_not_equal(described.rc, RC_OK);
+	assert_int_not_equal(ranges.rc, RC_OK);
+	assert_int_not_equal(group.rc, RC_OK);
+	assert_in_range(atomic_load(&connects), 1, 200); /* backoff from 100 ms; without it tens of thousands */
+	mock_broker_down(mock, 1, false);
+	send_ten("t");
+}
+
 static void what_delivery_depends_on_cannot_be_set(void **state)
 {
 	const struct kafka_setting bad[] = { { "acks", "0" } }, typo[] = { { "sasl.usrname", "x" } };
@@ -494,6 +529,7 @@ int main(void)
 		T(too_large_a_message_is_never_published),
 		T(reader_reads_without_a_group),
 		T(topics_ranges_and_groups_are_described),
+		T(questions_to_a_broker_that_is_gone_end_and_do_not_make_it_be_called_all_the_time),
 		T(what_delivery_depends_on_cannot_be_set),
 	};
 	cmocka_set_test_filter(getenv("ONLY"));
