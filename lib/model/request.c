@@ -40,6 +40,7 @@ static const struct doc_rule rules[] = {
 	{ "stdin", DOC_TEXT, false, 1, LIMIT_REQUEST_BYTES, false },
 	{ "tests", DOC_ARRAY, false, 1, LIMIT_TESTS, false },
 	{ "stop_at_first_failure", DOC_BOOL, false, 0, 0, false },
+	{ "isolation", DOC_TEXT, false, 1, WORD_BYTES, false },
 	{ "inputs", DOC_ARRAY, false, 1, LIMIT_FILES, false },
 	{ "outputs", DOC_ARRAY, false, 1, LIMIT_FILES, false },
 	{ "limits", DOC_OBJECT, false, 0, 0, false },
@@ -310,6 +311,13 @@ static enum rc read_numbers(const struct doc *doc, struct request *r, struct err
 	return rc;
 }
 
+/* Absent: whatever RUN's own settings allow. */
+static bool read_isolation(struct slice name, enum isolation *out)
+{
+	*out = slice_is(name, "exec") ? ISOLATION_EXEC : ISOLATION_WARM;
+	return name.len == 0 || slice_is(name, "exec") || slice_is(name, "warm");
+}
+
 static enum rc read_members(const struct doc *doc, struct request *r, struct err *err)
 {
 	enum rc rc;
@@ -342,6 +350,8 @@ static enum rc read_members(const struct doc *doc, struct request *r, struct err
 		return refuse(err, "id: not a UUIDv7");
 	if (!lane_read(doc_get_text(doc, "lane"), &r->lane))
 		return refuse(err, "lane: interactive or batch expected");
+	if (!read_isolation(doc_get_text(doc, "isolation"), &r->isolation))
+		return refuse(err, "isolation: warm or exec expected");
 	rc = read_lists(doc, r, err);
 	if (rc == RC_OK)
 		rc = read_numbers(doc, r, err);
@@ -487,6 +497,8 @@ enum rc request_write(const struct request *r, struct buf *out, struct err *err)
 		write_tests(r, &l);
 	if (r->stop_at_first_failure)
 		line_bool(&l, "stop_at_first_failure", true);
+	if (r->isolation == ISOLATION_EXEC)
+		line_text(&l, "isolation", SLICE_LITERAL("exec"));
 	write_files(r, &l);
 	write_numbers(r, &l);
 	line_text_some(&l, "custom_id", r->custom_id);

@@ -4,10 +4,10 @@
  * {"kind":"request","v":1,"id":"<uuidv7>","tenant":"acme","key":"k_1a2b","lane":"batch","api":"responses",
  *  "created_ms":1,"deadline_ms":2,"execute":true,"model":"...","instructions":"...","input":"...","language":"python",
  *  "max_output_tokens":1024,"temperature":0.2,"program":"...","stdin":"...","tests":[...],"inputs":[...],
- *  "outputs":["plot.png"],"limits":{...},"rounds":1,"budget":{...},"custom_id":"...","group":"...","sample":0,
+ *  "outputs":["plot.png"],"limits":{...},"isolation":"exec","rounds":1,"budget":{...},"custom_id":"...","group":"...","sample":0,
  *  "end_user":"...","traceparent":"...","metadata":{...}}
  * tests: {"name":"..","type":"code","code":".."} or {"type":"io","input":"..","expected":"..","compare":"exact|whitespace|float"}, each with
- * "wall_ms"; inputs: {"name":"data.csv","base64":".."}.  A member that is empty or 0 is left out.
+ * "wall_ms"; inputs: {"name":"data.csv","base64":".."}; isolation: "warm" (as good as absent) or "exec".  A member that is empty or 0 is left out.
  * Own program: "program" is there and "input" is not; INFER is passed without a line.  execute false: RUN is.
  */
 #ifndef AIRLOCK_REQUEST_H
@@ -33,6 +33,7 @@ struct named_bytes {
 	struct slice name;         /* relative path without "..": LIMIT_NAME_BYTES */
 	struct slice base64;       /* content as it travels */
 };
+enum isolation { ISOLATION_WARM, ISOLATION_EXEC }; /* may an interpreter that was started ahead take it, or only a new one? */
 struct run_limits {            /* 0: the runtime's default */
 	int64_t wall_ms, cpu_ms, memory_bytes, pids, disk_bytes, output_bytes, file_bytes;
 };
@@ -56,6 +57,7 @@ struct request {
 	size_t test_count;
 	struct test tests[LIMIT_TESTS];
 	bool stop_at_first_failure;
+	enum isolation isolation;
 	size_t input_count;        /* files placed beside the program */
 	struct named_bytes inputs[LIMIT_FILES];
 	size_t output_count;       /* files collected after the run */

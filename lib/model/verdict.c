@@ -318,3 +318,14 @@ enum rc verdict_write(const struct verdict *v, struct buf *out, struct err *err)
 	write_votes(v, &l);
 	return line_end(&l, LIMIT_VERDICT_BYTES, err);
 }
+
+bool verdict_doubts(const struct verdict *v)
+{
+	if (v->decision != DECISION_ALLOW || v->degraded)
+		return true;
+	for (size_t i = 0; i < v->vote_count; i++) {
+		if (v->votes[i].decision != DECISION_ALLOW)
+			return true;
+	}
+	return false;
+}

@@ -60,6 +60,8 @@ struct verdict {
 MUSTCHECK enum rc verdict_read(struct slice line, struct verdict *out, struct err *err);
 MUSTCHECK enum rc verdict_write(const struct verdict *v, struct buf *out, struct err *err);
 void verdict_release(struct verdict *v);
+/* Did anything in the gate doubt what it let pass: a vote against it, an answer that did not come, a person who had to be asked? */
+bool verdict_doubts(const struct verdict *v);
 const struct part *verdict_part(const struct verdict *v, const char *name);
 
 #endif

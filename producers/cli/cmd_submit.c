@@ -107,6 +107,7 @@ static enum rc write_body(const struct cli *c, struct buf *out, const char **pat
 		.instructions = args_text(a, "instructions"),
 		.group = args_text(a, "group"),
 		.custom_id = args_text(a, "custom-id"),
+		.isolation = args_text(a, "isolation"),
 		.rounds = args_int(a, "rounds", 0),
 		.max_output_tokens = args_int(a, "max-output-tokens", 0),
 		.deadline_ms = args_int(a, "deadline", 0),

@@ -24,6 +24,7 @@ static const struct args_option submit_options[] = {
 	{ "model", ARGS_TEXT, "NAME", 0, 0, "model; the installation's own otherwise" },
 	{ "instructions", ARGS_TEXT, "TEXT", 0, 0, "hints for the model, beside the task" },
 	{ "rounds", ARGS_INT, "N", 1, 4, "attempts: a failed test goes back to the model (default 1)" },
+	{ "isolation", ARGS_WORD, "warm|exec", 0, 0, "exec: never in an interpreter that was started ahead" },
 	{ "max-output-tokens", ARGS_INT, "N", 16, 1000000000, "ceiling of an attempt's answer" },
 	{ "lane", ARGS_WORD, "interactive|batch", 0, 0, "which queue (default: batch with --background, else interactive)" },
 	{ "deadline", ARGS_MS, "DURATION", 1000, 7LL * DAY_MS, "give up after 90s, 10m, 24h ... at most 7d" },

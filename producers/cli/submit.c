@@ -46,6 +46,7 @@ static enum rc set_own(const struct submit *s, struct doc *d, struct err *err)
 
 	set(d, "language", slice_text(s->language));
 	set(d, "stdin", s->stdin_text);
+	set(d, "isolation", slice_text(s->isolation));
 	set(d, "group", slice_text(s->group));
 	set(d, "custom_id", slice_text(s->custom_id));
 	set_number(d, "deadline_ms", s->deadline_ms);

@@ -8,7 +8,7 @@ struct submit {                    /* texts: NULL or empty = not given */
 	struct slice prompt, program;  /* one of them */
 	struct slice tests;            /* JSON array */
 	struct slice stdin_text;
-	const char *language, *model, *instructions, *group, *custom_id;
+	const char *language, *model, *instructions, *group, *custom_id, *isolation;
 	int64_t rounds, max_output_tokens, deadline_ms; /* 0: not given */
 	bool interactive;
 };

@@ -35,13 +35,13 @@ static const struct member run_members[] = {
 	{ "limits", USED, NULL },   { "inputs", USED, NULL },      { "outputs", USED, NULL },      { "background", USED, NULL },
 	{ "metadata", USED, NULL }, { "service_tier", USED, NULL }, { "safety_identifier", USED, NULL }, { "user", USED, NULL },
 	{ "custom_id", USED, NULL }, { "group", USED, NULL },      { "sample", USED, NULL },       { "deadline_ms", USED, NULL },
-	{ "stop_at_first_failure", USED, NULL }, { "stream", USED, NULL }, { "model", NO_EFFECT, NULL },
+	{ "stop_at_first_failure", USED, NULL }, { "isolation", USED, NULL }, { "stream", USED, NULL }, { "model", NO_EFFECT, NULL },
 };
 static const struct member airlock_members[] = {
 	{ "language", USED, NULL }, { "execute", USED, NULL }, { "tests", USED, NULL },     { "stdin", USED, NULL },
 	{ "limits", USED, NULL },   { "rounds", USED, NULL },  { "outputs", USED, NULL },   { "inputs", USED, NULL },
 	{ "group", USED, NULL },    { "sample", USED, NULL },  { "custom_id", USED, NULL }, { "deadline_ms", USED, NULL },
-	{ "stop_at_first_failure", USED, NULL },
+	{ "stop_at_first_failure", USED, NULL }, { "isolation", USED, NULL },
 };
 
 static bool is_harmless(const char *name, const struct doc *value, const char *harmless)
@@ -213,6 +213,7 @@ static void write_run(struct doc *line, const struct doc *own, bool execute, boo
 		copy_member(line, "language", own, "language");
 	copy_list(line, "tests", own);
 	copy_member(line, "stop_at_first_failure", own, "stop_at_first_failure");
+	copy_member(line, "isolation", own, "isolation");
 	copy_member(line, "stdin", own, "stdin");
 	copy_list(line, "inputs", own);
 	copy_list(line, "outputs", own);

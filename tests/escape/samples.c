@@ -23,6 +23,8 @@ enum { ROUNDS_MAX = 10000 };
 
 extern char **environ;
 
+struct sort { const char *name, *language, *source; bool anew, warm; int group; };
+
 struct bench {
 	struct loop *loop;
 	struct jail *jail;
@@ -51,9 +53,9 @@ static void gone(void *arg)
 	loop_stop(b->loop);
 }
 
-static int64_t run_us(struct bench *b, const struct runtime *r, const char *source)
+static int64_t run_us(struct bench *b, const struct runtime *r, const struct sort *k)
 {
-	struct run_order order = { .runtime = r, .program = slice_text(source), .request = b->request };
+	struct run_order order = { .runtime = r, .program = slice_text(k->source), .exec = k->anew, .request = b->request };
 	int64_t begun = clock_mono_us();
 	struct run *run;
 	struct err err;
@@ -80,23 +82,19 @@ static int64_t bare_us(struct bench *b)
 	return clock_mono_us() - begun;
 }
 
-struct sort { const char *name, *language, *source; bool anew, warm; int group; };
 struct series { double ms[ROUNDS_MAX]; int count; };
 
 static void sample_once(struct bench *b, const struct runtimes *all, const struct sort *k, int pause_ms, struct series *s)
 {
 	const struct runtime *r = k->language ? runtimes_find(all, slice_text(k->language)) : NULL;
-	struct runtime used = r ? *r : (struct runtime){ 0 };
 	int64_t us;
 
 	if (k->language && !r)
 		return;
-	if (k->anew)
-		used.warm = used.warm_test = NULL;
 	if (k->warm)
-		(void)run_us(b, &used, k->source); /* makes the next one of its kind ready */
+		(void)run_us(b, r, k); /* makes the next one of its kind ready */
 	(void)usleep((useconds_t)pause_ms * 1000);
-	us = r ? run_us(b, &used, k->source) : bare_us(b);
+	us = r ? run_us(b, r, k) : bare_us(b);
 	if (!r || b->warm == k->warm)
 		s->ms[s->count++] = (double)us / 1000;
 }

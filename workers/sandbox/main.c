@@ -16,6 +16,8 @@ static const struct conf_row settings[] = {
 	{ "sandbox.jail", CONF_PATH, "airlock-jail", 0, 0, "The jail's program; a name without '/' is looked for beside this one.", NULL },
 	{ "sandbox.runtimes", CONF_PATH, "workers/sandbox/runtimes", 0, 0, "Folder of runtime files, one JSON file a language.", NULL },
 	{ "sandbox.lanes", CONF_INT, "4", 1, 64, "Programs that run at the same time.", NULL },
+	{ "sandbox.isolation", CONF_TEXT, "warm", 0, 0,
+	  "exec: every program is started anew; warm: an interpreter that was started ahead takes it, where request, runtime and gates allow.", NULL },
 	{ NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL },
 };
 
@@ -25,6 +27,7 @@ struct sandbox {
 	struct service *service;
 	struct runtimes runtimes;
 	struct jail *jail;
+	bool exec; /* sandbox.isolation */
 };
 
 struct work { /* a job's own */
@@ -58,6 +61,9 @@ static enum rc prepare(struct service *s, const char *argument, void **self, str
 	w->service = s;
 	*self = w;
 	beside(conf_text(c, "sandbox.jail"), jail, sizeof(jail));
+	w->exec = strcmp(conf_text(c, "sandbox.isolation"), "exec") == 0;
+	if (!w->exec && strcmp(conf_text(c, "sandbox.isolation"), "warm") != 0)
+		return err_set(err, RC_NEVER, "settings", "sandbox.isolation = %s: warm or exec expected", conf_text(c, "sandbox.isolation"));
 	rc = runtimes_open(conf_text(c, "sandbox.runtimes"), &w->runtimes, err);
 	if (rc == RC_OK)
 		rc = jail_start(jail, (int)conf_int(c, "sandbox.lanes"), &w->jail, err);
@@ -179,6 +185,8 @@ static void start(void *self, struct job *j)
 		mem_free(o);
 		return;
 	}
+	/* What a gate let pass with a doubt gets nothing that was there before it. */
+	order.exec = w->exec || verdict_doubts(j->lineage.seen.screen) || verdict_doubts(j->lineage.seen.inspect);
 	k = mem_new(sizeof(*k));
 	*k = (struct work){ .sandbox = w, .job = j, .program = sum };
 	j->own = k;

@@ -347,13 +347,19 @@ static struct doc *files_doc(const struct run_order *o, bool with_program)
 	return files;
 }
 
+/* Only where nobody wants it started anew: the strictest word counts. */
+static bool may_be_warm(const struct run_order *o)
+{
+	return !o->exec && !o->runtime->exec && o->request->isolation == ISOLATION_WARM;
+}
+
 /* The test in a process of its own, which the jail keeps out of the program's reach. */
 static void guard_run(const struct run_order *o, const struct test *t, struct doc *run, struct doc *files)
 {
 	doc_add(files, file_doc(SLICE_LITERAL(RUNTIME_HARNESS_NAME), buf_slice(&o->runtime->harness)));
 	doc_add(files, file_doc(SLICE_LITERAL(RUNTIME_TEST_NAME), t->code));
 	doc_set(run, "argv", doc_copy(o->runtime->test_run));
-	if (o->runtime->warm_test)
+	if (may_be_warm(o) && o->runtime->warm_test)
 		doc_set(run, "warm", doc_copy(o->runtime->warm_test));
 	doc_set_bool(run, "guard", true);
 }
@@ -447,7 +453,7 @@ static enum rc order_write(const struct run_order *o, int64_t id, const char *ma
 	doc_set(d, "env", doc_copy(o->runtime->env));
 	doc_set(d, "limits", limits);
 	doc_set(d, "argv", doc_copy(o->runtime->run));
-	if (o->runtime->warm)
+	if (may_be_warm(o) && o->runtime->warm)
 		doc_set(d, "warm", doc_copy(o->runtime->warm));
 	doc_set(d, "files", files_doc(o, place));
 	if (o->runtime->compile)

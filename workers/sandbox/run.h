@@ -29,6 +29,7 @@ int jail_lanes(const struct jail *j);
 struct run_order {
 	const struct runtime *runtime;
 	struct slice program;          /* the checked bytes; copied */
+	bool exec;                     /* an interpreter that was started ahead may not take it */
 	const struct request *request; /* tests, stdin, inputs, outputs, limits; borrowed until the run ends */
 };
 /* outcome is filled but for attempt, at_ms and program_sha256; it owns its doc, the caller releases it.

@@ -100,6 +100,7 @@ static enum rc read_runtime(struct runtime *r, const char *path, struct err *err
 		{ "code_test", DOC_TEXT, false, 1, 4096, false }, { "test_harness", DOC_TEXT, false, 1, 64, false },
 		{ "test_run", DOC_ARRAY, false, 1, 32, false },  { "warm_start", DOC_TEXT, false, 1, 64, false },
 		{ "warm", DOC_ARRAY, false, 1, 32, false },      { "warm_test", DOC_ARRAY, false, 1, 32, false },
+		{ "isolation", DOC_TEXT, false, 4, 4, false },
 	};
 	enum rc rc = doc_read_file(path, RUNTIME_BYTES, &r->doc, err);
 
@@ -119,6 +120,9 @@ static enum rc read_runtime(struct runtime *r, const char *path, struct err *err
 	r->compile_limits = doc_get(r->doc, "compile_limits");
 	if (r->compile && (r->product.len == 0 || !r->compile_limits))
 		return err_set(err, RC_NEVER, "runtime", "%s: compile needs product and compile_limits", path);
+	r->exec = slice_is(doc_get_text(r->doc, "isolation"), "exec");
+	if (!r->exec && doc_get(r->doc, "isolation") && !slice_is(doc_get_text(r->doc, "isolation"), "warm"))
+		return err_set(err, RC_NEVER, "runtime", "%s: isolation: warm or exec expected", path);
 	rc = read_harness(r, path, err);
 	return rc == RC_OK ? read_warm(r, path, err) : rc;
 }

@@ -91,6 +91,7 @@ static const struct bad bad_responses[] = {
 	{ "{\"input\":\"x\",\"airlock\":{\"execute\":true}}", "missing_required_parameter", "airlock.language", 0 },
 	{ "{\"input\":\"x\",\"airlock\":{\"language\":\"python\",\"rounds\":9}}", "invalid_value", "rounds", 0 },
 	{ "{\"input\":\"x\",\"airlock\":{\"language\":\"python\",\"rounds\":-1}}", "invalid_value", "rounds", 0 },
+	{ "{\"input\":\"x\",\"airlock\":{\"language\":\"python\",\"isolation\":\"none\"}}", "invalid_value", "isolation", 0 },
 	{ "{\"input\":\"x\",\"airlock\":{\"deadline_ms\":0}}", "invalid_value", "airlock.deadline_ms", 0 },
 	{ "{\"input\":\"x\",\"airlock\":{\"deadline_ms\":604800001}}", "invalid_value", "airlock.deadline_ms", 0 },
 	{ "{\"input\":\"x\",\"airlock\":{\"deadline_ms\":1.5}}", "invalid_value", "airlock.deadline_ms", 0 },

@@ -83,11 +83,13 @@ static void a_request_reads_back_as_written(void **state)
 	(void)state;
 	messages_open(&f);
 	f.request.temperature = 0.1;
+	f.request.isolation = ISOLATION_EXEC;
 	assert_int_equal(request_write(&f.request, &out, &err), RC_OK);
 	assert_non_null(strstr(out.data, "\"temperature\":0.1,"));
 	assert_int_equal(request_read(buf_slice(&out), r, &err), RC_OK);
 	assert_true(slice_equal(r->input, f.request.input));
 	assert_true(r->execute && !r->own_program);
+	assert_int_equal(r->isolation, ISOLATION_EXEC);
 	assert_int_equal(r->sample, -1);
 	assert_int_equal(r->tests[0].kind, TEST_IO);
 	assert_true(slice_is(r->tests[0].expected, "hello\n"));

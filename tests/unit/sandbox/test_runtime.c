@@ -122,6 +122,7 @@ static void a_start_ahead_gets_its_text_in_place(void **state)
 	assert_null(r->list[0].warm_test);
 	runtimes_release(r);
 	assert_int_equal(opened(GOOD ",\"warm\":[\"/usr/bin/toy\"]}", r, &err), RC_NEVER);
+	assert_int_equal(opened(GOOD ",\"isolation\":\"none\"}", r, &err), RC_NEVER);
 	assert_int_equal(opened(GOOD ",\"warm_start\":\"none\"}", r, &err), RC_NEVER);
 	mem_free(r);
 }
