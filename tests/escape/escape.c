@@ -6,6 +6,7 @@
  *   # refused: mount                    a call that the outcome must name
  *   # unnamed: clone3                   a call that it must not name
  *   # test: assert f(2) == 4            a test in code that comes with the request; each line is one
+ *   # needs: landlock                  skipped, and said so, where the kernel has none
  *   # limits: wall_ms=1000 pids=20
  *   # stdout: text that must be there   (one line)
  *   # absent: text that must not be in stdout
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -34,7 +36,7 @@ enum { PATIENCE_MS = 100000 }; /* for programs that end by themselves: a machine
 
 struct wanted {
 	char tests[TESTS_MAX][NAME_MAX_BYTES];
-	char expect[128], refused[64], unnamed[64], output[128], absent[128], collected[64], left[64], left_why[32];
+	char needs[32], expect[128], refused[64], unnamed[64], output[128], absent[128], collected[64], left[64], left_why[32];
 };
 struct host { long mounts, cgroups, boxes, processes; };
 
@@ -98,6 +100,7 @@ static void read_directives(char *source, struct request *r, struct wanted *w, c
 		}
 		if (directive(line, "left:", text, sizeof(text)))
 			(void)sscanf(text, "%63s %31s", w->left, w->left_why);
+		(void)directive(line, "needs:", w->needs, sizeof(w->needs));
 		(void)directive(line, "expect:", w->expect, sizeof(w->expect));
 		(void)directive(line, "refused:", w->refused, sizeof(w->refused));
 		(void)directive(line, "unnamed:", w->unnamed, sizeof(w->unnamed));
@@ -219,7 +222,9 @@ static void run_case(struct jail *jail, const struct runtimes *runtimes, const c
 	read_directives(copy, r, &w, names);
 	if (has_word(w.expect, "ok") && r->limits.wall_ms == 0)
 		r->limits.wall_ms = PATIENCE_MS;
-	if (!runtime || !w.expect[0]) {
+	if (strcmp(w.needs, "landlock") == 0 && syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 2) {
+		printf("skipped %s: this kernel has no Landlock\n", path);
+	} else if (!runtime || !w.expect[0]) {
 		(void)snprintf(k.why, sizeof(k.why), "no runtime for it, or no 'expect:'");
 	} else {
 		struct run_order order = { .runtime = runtime, .exec = started_anew, .program = slice_text(source), .request = r };

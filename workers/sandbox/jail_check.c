@@ -13,6 +13,7 @@ enum proof { PROOF_EXIT, PROOF_MEMORY, PROOF_PIDS, PROOF_WALL, PROOF_CPU, PROOF_
 
 struct probe {
 	const char *layer;
+	bool (*there)(void); /* NULL: every kernel that we start on must have it */
 	enum proof proof;   /* what shows that the layer holds: the script's exit code 0, or the kernel's or our own count */
 	const char *script;
 	int64_t wall_ms;    /* 0: PATIENCE_MS, so that a machine at its limit is not taken for one without the layer */
@@ -20,26 +21,33 @@ struct probe {
 
 enum { PATIENCE_MS = 60000 };
 
+static bool has_landlock(void)
+{
+	return jail_landlock_abi() > 0;
+}
+
 static const struct probe probes[] = {
-	{ "user namespace", PROOF_EXIT, "test \"$(id -u)\" = 1000 && ! cat /proc/1/environ >/dev/null 2>&1", 0 },
-	{ "pid namespace", PROOF_EXIT, "test $$ -lt 100", 0 },
-	{ "root file system", PROOF_EXIT,
+	{ "user namespace", NULL, PROOF_EXIT, "test \"$(id -u)\" = 1000 && ! cat /proc/1/environ >/dev/null 2>&1", 0 },
+	{ "pid namespace", NULL, PROOF_EXIT, "test $$ -lt 100", 0 },
+	{ "root file system", NULL, PROOF_EXIT,
 	  "test ! -e /home && test ! -e /root && test ! -e /var && ! (: > /usr/x) 2>/dev/null && ! (: > /x) 2>/dev/null", 0 },
-	{ "box", PROOF_EXIT, "echo hello > file && test \"$(cat file)\" = hello && test \"$(pwd)\" = /work && : > /tmp/x", 0 },
-	{ "host name", PROOF_EXIT, "test \"$(uname -n)\" = sandbox", 0 },
-	{ "capabilities", PROOF_EXIT,
+	{ "box", NULL, PROOF_EXIT, "echo hello > file && test \"$(cat file)\" = hello && test \"$(pwd)\" = /work && : > /tmp/x", 0 },
+	{ "host name", NULL, PROOF_EXIT, "test \"$(uname -n)\" = sandbox", 0 },
+	{ "capabilities", NULL, PROOF_EXIT,
 	  "grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status && grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status", 0 },
-	{ "no_new_privs", PROOF_EXIT, "grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status", 0 },
-	{ "system call filter", PROOF_EXIT, "grep -q '^Seccomp:[[:space:]]*2' /proc/self/status && ! mount -t tmpfs none /tmp 2>/dev/null", 0 },
-	{ "network", PROOF_EXIT, "test \"$(grep -c : /proc/self/net/dev)\" = 1 && grep -q lo: /proc/self/net/dev && "
+	{ "no_new_privs", NULL, PROOF_EXIT, "grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status", 0 },
+	{ "system call filter", NULL, PROOF_EXIT, "grep -q '^Seccomp:[[:space:]]*2' /proc/self/status && ! mount -t tmpfs none /tmp 2>/dev/null", 0 },
+	{ "network", NULL, PROOF_EXIT, "test \"$(grep -c : /proc/self/net/dev)\" = 1 && grep -q lo: /proc/self/net/dev && "
 	  "test \"$(grep -c . /proc/self/net/route)\" -le 1", 0 },
-	{ "disk limit", PROOF_EXIT, "head -c 700000 /dev/zero > a && ! head -c 700000 /dev/zero > b 2>/dev/null", 0 },
-	{ "file size limit", PROOF_EXIT, "! (head -c 1100000 /dev/zero > a) 2>/dev/null", 0 },
-	{ "memory limit", PROOF_MEMORY, "x=0123456789abcdef; while :; do x=$x$x; done", 0 },
-	{ "process limit", PROOF_PIDS, "i=0; while [ $i -lt 40 ]; do sleep 60 & i=$((i + 1)); done", 0 },
-	{ "wall clock", PROOF_WALL, "sleep 60", 50 },
-	{ "processor time", PROOF_CPU, "while :; do :; done", 0 },
-	{ "output limit", PROOF_OUTPUT, "cat /dev/zero", 0 },
+	{ "Landlock", has_landlock, PROOF_EXIT, "! (echo x > /proc/self/comm) 2>/dev/null && echo x > /tmp/a && mv /tmp/a /tmp/b", 0 },
+	{ "time namespace", jail_has_time_namespaces, PROOF_EXIT, "grep -q '^boottime *-[1-9]' /proc/self/timens_offsets", 0 },
+	{ "disk limit", NULL, PROOF_EXIT, "head -c 700000 /dev/zero > a && ! head -c 700000 /dev/zero > b 2>/dev/null", 0 },
+	{ "file size limit", NULL, PROOF_EXIT, "! (head -c 1100000 /dev/zero > a) 2>/dev/null", 0 },
+	{ "memory limit", NULL, PROOF_MEMORY, "x=0123456789abcdef; while :; do x=$x$x; done", 0 },
+	{ "process limit", NULL, PROOF_PIDS, "i=0; while [ $i -lt 40 ]; do sleep 60 & i=$((i + 1)); done", 0 },
+	{ "wall clock", NULL, PROOF_WALL, "sleep 60", 50 },
+	{ "processor time", NULL, PROOF_CPU, "while :; do :; done", 0 },
+	{ "output limit", NULL, PROOF_OUTPUT, "cat /dev/zero", 0 },
 };
 
 static void fill(struct jail_spawn *s, const struct jail_lane *l, const char *script)
@@ -87,6 +95,10 @@ static enum rc try_probe(struct jail_lane *l, const struct probe *p, struct buf 
 	bool held;
 	enum rc rc;
 
+	if (p->there && !p->there()) {
+		mem_free(s);
+		return buf_printf(report, "%-20s not in this kernel\n", p->layer);
+	}
 	fill(s, l, p->script);
 	if (p->wall_ms > 0)
 		s->limits.wall_ms = p->wall_ms;

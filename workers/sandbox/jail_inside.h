@@ -5,8 +5,8 @@
  *                      (one process)             (one a lane, outside the        (one a lane, lives in    (our code, not     (the foreign
  *                                                 job's cgroup; root)            the job's cgroup)       dumpable)         program)
  *
- * A lane keeps its cgroup, its empty network namespace and its two processes; a job gets fresh user, pid, mount, ipc, uts and cgroup
- * namespaces and a fresh tmpfs.  An idle lane may hold one interpreter that was started ahead, in all of these and behind the filter, and
+ * A lane keeps its cgroup, its empty network namespace and its two processes; a job gets fresh user, pid, mount, ipc, uts, cgroup and
+ * time namespaces and a fresh tmpfs.  An idle lane may hold one interpreter that was started ahead, in all of these and behind the filter, and
  * waits for its one job.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
  * once, and what it clones is born there.  Every process dies with its parent; the jail ends when its socket does.
  *
@@ -145,10 +145,16 @@ MUSTCHECK enum rc jail_box_put(const char *path, const struct jail_file *f, uint
 /* Read a regular file beneath the box without following any link; RC_NEVER with the reason in err->code. */
 MUSTCHECK enum rc jail_box_get(const char *path, const char *name, struct buf *out, struct err *err);
 
+/* ---- jail_landlock.c ---- */
+
+int jail_landlock_abi(void);   /* 0: this kernel has none that we use */
+int jail_landlock_enter(void); /* in the job, after no_new_privs; 0 (also where there is none) or -1 with errno */
+
 /* ---- jail_enter.c: the recipe, in init and job ---- */
 
 void NORETURN jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket, int gate_fd);
 const char *jail_stage_name(int stage);
+bool jail_has_time_namespaces(void);
 
 /* ---- jail_spawn.c: the spawner, and the supervisor's side of it ---- */
 
