@@ -139,7 +139,12 @@ class Clients:
                 self.journal.write("repeated", n=case["n"], id=again["id"])
         if case["cancel"]:
             time.sleep(case.get("wait", 0))
-            status, _, _ = asks[turn % len(asks)].ask("POST", "/v1/responses/%s/cancel" % answer["id"])
+            end, status = time.monotonic() + REPEAT_S, 0
+            while status in (0, 503) and time.monotonic() < end: # a gateway that was killed took no cancel
+                turn += 1
+                status, _, later = asks[turn % len(asks)].ask("POST", "/v1/responses/%s/cancel" % answer["id"])
+                if status in (0, 503):
+                    time.sleep(min(later or 0.2, 1))
             self.journal.write("cancelled", n=case["n"], id=answer["id"], status=status)
         with self.lock:
             self.accepted += 1
