@@ -141,7 +141,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Use: samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]]\n");
 		return 2;
 	}
-	if (runtimes_open(argv[2], runtimes, &err) != RC_OK || jail_start(argv[1], 1, &b.jail, &err) != RC_OK) {
+	if (runtimes_open(argv[2], runtimes, &err) != RC_OK || jail_start(&(struct jail_how){ .program = argv[1], .lanes = 1 }, &b.jail, &err) != RC_OK) {
 		fprintf(stderr, "samples: %s\n", err.text);
 		return 1;
 	}

@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 		mem_free(s);
 		return 0;
 	}
-	if (runtimes_open(argv[2], &s->runtimes, &err) != RC_OK || jail_start(argv[1], LANES, &s->jail, &err) != RC_OK) {
+	if (runtimes_open(argv[2], &s->runtimes, &err) != RC_OK || jail_start(&(struct jail_how){ .program = argv[1], .lanes = LANES }, &s->jail, &err) != RC_OK) {
 		printf("%s\n0 passed, 1 failed\n", err.text);
 		return 1;
 	}

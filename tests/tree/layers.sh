@@ -19,7 +19,7 @@ allowed() {
 		echo "base/* model/* io/* stage/* $top/$room/* $room/*"
 		# beside the file, without a folder
 		for h in "$root/$dir"/*.h; do
-			[ -e "$h" ] && basename "$h"
+			[ ! -e "$h" ] || basename "$h"
 		done
 		;;
 	*) return 1 ;;

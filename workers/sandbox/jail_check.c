@@ -9,6 +9,8 @@
 
 #include "base/mem.h"
 
+#include "jail_oci.h"
+
 enum proof { PROOF_EXIT, PROOF_MEMORY, PROOF_PIDS, PROOF_WALL, PROOF_CPU, PROOF_OUTPUT };
 
 struct probe {
@@ -58,6 +60,7 @@ static void fill(struct jail_spawn *s, const struct jail_lane *l, const char *sc
 	s->limits = (struct jail_limits){ .wall_ms = PATIENCE_MS, .cpu_ms = 10000, .memory_bytes = 64 * 1024 * 1024, .pids = 16,
 		                          .disk_bytes = 1024 * 1024, .output_bytes = 4096 };
 	memcpy(s->box, l->box, sizeof(s->box));
+	(void)snprintf(s->base, sizeof(s->base), "%s", l->base);
 	for (size_t i = 0; i < 3; i++) {
 		const char *text = i < 2 ? start[i] : script;
 
@@ -88,6 +91,20 @@ static bool holds(const struct probe *p, const struct jail_result *r)
 	return WIFEXITED(r->end.status) && WEXITSTATUS(r->end.status) == 0;
 }
 
+/* What a container does without, or cannot show: gVisor's kernel is its own, and says other things of itself. */
+static bool is_elsewhere(const struct jail_lane *l, const struct probe *p)
+{
+	static const char *const linux_only[] = { "user namespace", "capabilities", "no_new_privs", "system call filter", "network", "process limit" };
+
+	if (l->oci && p->there)
+		return true;
+	for (size_t i = 0; l->oci && l->oci->gvisor && i < COUNT_OF(linux_only); i++) {
+		if (strcmp(linux_only[i], p->layer) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum rc try_probe(struct jail_lane *l, const struct probe *p, struct buf *report, struct err *err)
 {
 	struct jail_spawn *s = mem_new(sizeof(*s));
@@ -95,9 +112,9 @@ static enum rc try_probe(struct jail_lane *l, const struct probe *p, struct buf 
 	bool held;
 	enum rc rc;
 
-	if (p->there && !p->there()) {
+	if (is_elsewhere(l, p) || (p->there && !p->there())) {
 		mem_free(s);
-		return buf_printf(report, "%-20s not in this kernel\n", p->layer);
+		return buf_printf(report, "%-20s not in this %s\n", p->layer, l->oci ? "runtime" : "kernel");
 	}
 	fill(s, l, p->script);
 	if (p->wall_ms > 0)

@@ -53,6 +53,8 @@ const char *jail_stage_name(int stage)
 		                             "setting rlimits",   "dropping capabilities", "setting no_new_privs", "restricting by Landlock", "installing the filter",
 		                             "handing over the listener", "starting the program" };
 
+	if (stage == JAIL_STAGE_PROGRAM)
+		stage = STAGE_EXEC;
 	return stage >= 0 && (size_t)stage < COUNT_OF(names) ? names[stage] : "unknown";
 }
 

@@ -59,13 +59,13 @@ static int put_text(const char *path, const char *text)
 }
 
 /* A top folder of the host: the same link, or a read-only bind, or left out. */
-static int place_top(const char *name)
+static int place_top(const char *base, const char *name)
 {
-	char host[64], mine[64], target[256];
+	char host[128], mine[64], target[256];
 	struct stat st;
 	ssize_t n;
 
-	(void)snprintf(host, sizeof(host), "/%s", name);
+	(void)snprintf(host, sizeof(host), "%s/%s", base, name);
 	(void)snprintf(mine, sizeof(mine), ROOT "/%s", name);
 	if (lstat(host, &st) < 0)
 		return errno == ENOENT ? 0 : -1;
@@ -79,7 +79,7 @@ static int place_top(const char *name)
 	return mkdir(mine, 0755) < 0 ? -1 : bind_read_only(host, mine);
 }
 
-static int place_etc(void)
+static int place_etc(const char *base)
 {
 	if (mkdir(ROOT "/etc", 0755) < 0 || put_text(ROOT "/etc/passwd", "sandbox:x:1000:1000:sandbox:/work:/bin/sh\n") < 0 ||
 	    put_text(ROOT "/etc/group", "sandbox:x:1000:\n") < 0 ||
@@ -87,10 +87,10 @@ static int place_etc(void)
 	    put_text(ROOT "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n") < 0)
 		return -1;
 	for (size_t i = 0; i < COUNT_OF(etc); i++) {
-		char host[64], mine[128];
+		char host[128], mine[128];
 		struct stat st;
 
-		(void)snprintf(host, sizeof(host), "/etc/%s", etc[i]);
+		(void)snprintf(host, sizeof(host), "%s/etc/%s", base, etc[i]);
 		(void)snprintf(mine, sizeof(mine), ROOT "/etc/%s", etc[i]);
 		if (stat(host, &st) < 0)
 			continue;
@@ -142,16 +142,40 @@ static int place_box(const struct jail_spawn *s)
 	return 0;
 }
 
-int jail_fs_enter(const struct jail_spawn *s)
+/* The tree without what is a job's own. */
+static int place_tree(const char *base, unsigned long flags)
 {
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", ROOT, "tmpfs", MS_NOSUID | MS_NODEV, "size=256k,nr_inodes=512,mode=755") < 0)
+	if (mount("tmpfs", ROOT, "tmpfs", flags, "size=256k,nr_inodes=512,mode=755") < 0)
 		return -1;
 	for (size_t i = 0; i < COUNT_OF(tops); i++) {
-		if (place_top(tops[i]) < 0)
+		if (place_top(base, tops[i]) < 0)
 			return -1;
 	}
-	if (place_etc() < 0 || place_dev() < 0 || place_proc() < 0 || place_box(s) < 0)
+	return place_etc(base);
+}
+
+int jail_fs_template(const char *base, const char *program)
+{
+	static const char *const folders[] = { "dev", "dev/shm", "proc", "sys", "work", "tmp" };
+
+	/* A runtime in a user namespace may not remount what it cannot repeat the flags of; in this tmpfs lies nothing but folders of ours. */
+	if (place_tree(base, 0) < 0)
+		return -1;
+	for (size_t i = 0; i < COUNT_OF(folders); i++) {
+		char mine[64];
+
+		(void)snprintf(mine, sizeof(mine), ROOT "/%s", folders[i]);
+		if (mkdir(mine, 0755) < 0)
+			return -1;
+	}
+	return touch(ROOT JAIL_INSIDE) < 0 ? -1 : bind_read_only(program, ROOT JAIL_INSIDE);
+}
+
+int jail_fs_enter(const struct jail_spawn *s)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || place_tree(s->base, MS_NOSUID | MS_NODEV) < 0)
+		return -1;
+	if (place_dev() < 0 || place_proc() < 0 || place_box(s) < 0)
 		return -1;
 	/* pivot_root(2), "pivot_root(".", ".")": the old root ends up above the new one and is then detached. */
 	if (chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)

@@ -33,6 +33,7 @@ enum {
 	JAIL_REFUSED = 32,         /* kinds of refused call that an outcome names; the last one stands for all others */
 	JAIL_REFUSED_CALLS = 20000, /* a program that goes on asking is ended: each answer costs the supervisor, outside of the job's account */
 	JAIL_CONTROLLERS = 4,      /* cgroup v1: memory, pids, cpu, cpuacct */
+	JAIL_HOMES = 16,           /* these, and where an OCI runtime wants more of them */
 	JAIL_PATH_BYTES = 512,
 	JAIL_GATE_FD = 200,        /* below the job's RLIMIT_NOFILE, above every descriptor of ours */
 	JAIL_PRODUCT_BYTES = 64 * 1024 * 1024,
@@ -43,7 +44,10 @@ enum {
 };
 #define JAIL_MEMORY_BYTES (64LL * 1024 * 1024 * 1024)
 #define JAIL_RUN_DIR "/run/airlock-jail"
+#define JAIL_BASE JAIL_RUN_DIR "/base" /* sandbox.rootfs, where there is one */
 #define JAIL_BOX "/work"
+#define JAIL_CONTAINER "job"           /* a container's control group, below its lane's */
+#define JAIL_INSIDE "/.airlock-inside" /* in a container: what is pid 1 there */
 
 /* ---- one process to run, once ---- */
 
@@ -61,6 +65,7 @@ struct jail_spawn {
 	uint32_t guard;        /* 1: no /proc, so that processes of this job have no way into one another */
 	struct jail_limits limits;
 	char box[128];         /* host path of the lane's box */
+	char base[64];         /* where the tree that is shown begins: "" is the host's own */
 	uint32_t text_bytes;
 	char text[16 * 1024];
 };
@@ -73,6 +78,9 @@ enum jail_profile { PROFILE_STRICT, PROFILE_JIT, PROFILE_COUNT };
 MUSTCHECK enum rc jail_syscalls_open(struct err *err);
 /* In the job, last before exec: install the profile, return the listener's descriptor, -1 with errno. */
 int jail_syscalls_install(enum jail_profile p);
+/* How a listener comes to the supervisor: itself, or a socket that will bring it. */
+#define JAIL_LISTENER "L"
+#define JAIL_LETTER "C"
 struct jail_refused {
 	char name[32];
 	char argument[48];
@@ -99,17 +107,20 @@ struct jail_calls {
 };
 void jail_syscalls_tables(struct jail_calls *out); /* static */
 bool jail_syscalls_name(int nr, char *out, size_t max, bool *hard); /* false: no such call, or no such room */
-bool jail_syscalls_enosys(const char *name);       /* refused as one that this kernel does not have */
 
 /* ---- jail_place.c: mounts and control groups that end with the jail ---- */
 
+struct jail_oci;
 struct jail_place {
 	bool v2;
-	char homes[JAIL_CONTROLLERS][JAIL_PATH_BYTES / 2]; /* one a controller on v1, the first alone on v2; empty: not there */
-	int locks[JAIL_CONTROLLERS]; /* shared with every process of the jail; -1: none */
+	const char *base;      /* JAIL_BASE, or "" */
+	const struct jail_oci *oci; /* NULL: we make the isolation ourselves.  Borrowed. */
+	char homes[JAIL_HOMES][JAIL_PATH_BYTES / 2]; /* one a controller on v1, the first alone on v2; empty: not there */
+	int locks[JAIL_HOMES]; /* shared with every process of the jail; -1: none */
 };
-/* Leave the host's mount namespace, take the homes, remove those of killed jails.  Once, before any lane. */
-MUSTCHECK enum rc jail_place_open(struct jail_place *p, struct err *err);
+/* Leave the host's mount namespace, take the homes, remove those of killed jails.  Once, before any lane.  rootfs: a folder to show
+ * instead of the host's, or NULL.  all: homes below every controller that the machine has, for a runtime that uses them. */
+MUSTCHECK enum rc jail_place_open(struct jail_place *p, const char *rootfs, bool all, struct err *err);
 void jail_place_close(struct jail_place *p);
 
 /* ---- jail_limits.c: cgroup v1, v2 or hybrid, and rlimits ---- */
@@ -122,7 +133,9 @@ struct jail_cgroup {
 };
 struct jail_peaks { int64_t memory_bytes, oom_kills, pids_peak, pids_refused, cpu_us; };
 bool jail_cgroup_is_v2(const char *root); /* does its cgroup.controllers offer all that we need? */
+/* For a runtime limits and counts are those of the container's group below the lane's: jail_cgroup_below() makes it anew for each job. */
 MUSTCHECK enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err);
+MUSTCHECK enum rc jail_cgroup_below(const struct jail_cgroup *c, struct err *err);
 MUSTCHECK enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err); /* once, the spawner */
 /* fresh: nobody waits inside, so what is left of the last job may be thrown out. */
 MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, bool fresh, struct err *err);
@@ -138,6 +151,7 @@ int jail_rlimits(const struct jail_limits *l);            /* in the job; 0 or -1
 /* ---- jail_fs.c: what is visible ---- */
 
 int jail_fs_enter(const struct jail_spawn *s);            /* in init: build the tree, pivot; 0 or -1 with errno */
+int jail_fs_template(const char *base, const char *program); /* that tree once for all containers, and pid 1 of each; 0 or -1 with errno */
 MUSTCHECK enum rc jail_box_mount(const char *path, int64_t bytes, uint32_t uid, struct err *err);
 void jail_box_unmount(const char *path);
 struct jail_file { const char *name; struct slice bytes; bool executable; };
@@ -166,6 +180,8 @@ struct jail_lane {
 	int spawner_socket;
 	int command_fd;        /* readable while a job runs: stop it; -1: nobody can */
 	char box[128];
+	const char *base;      /* as in jail_place */
+	const struct jail_oci *oci;
 	struct running *ready; /* a process that waits for its job in the mounted box; NULL: none */
 	struct jail_spawn *waiting; /* how that was started */
 	bool broken;           /* a job could not be ended, or the spawner not be asked: the lane must go, and all with it */

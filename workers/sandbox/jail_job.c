@@ -9,7 +9,8 @@
  *                                                                                        and then does as argv does; in a run with argv: that run's)
  *  "stop_early":true,                                                                    (no more runs after one that did not end well)
  *  "outputs":["plot.png"],"file_bytes":1048576}                                          (collected after the first run)
- * Answer: {"job":17,"compile":RESULT,"runs":[RESULT...],"files":[{"name","bytes","sha256","base64"}],"files_refused":[{"name","why"}]}
+ * Answer: {"job":17,"backend":"oci crun",                                              (backend: only where a runtime isolates)
+ *          "compile":RESULT,"runs":[RESULT...],"files":[{"name","bytes","sha256","base64"}],"files_refused":[{"name","why"}]}
  * RESULT: {"exit_code":0,"signal":0,"wall_ms":..,...,"stdout":{"bytes":..,"truncated":..,"base64":..},"refused":[...]}
  * A failed compile ends the job: runs is then empty.  The compile's product goes from one box to the next only through here.
  */
@@ -23,6 +24,8 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
+
+#include "jail_oci.h"
 
 enum { NAME_BYTES = 200 };
 
@@ -229,6 +232,7 @@ static enum rc prepare(struct job *j, const struct doc *argv, const struct doc *
 
 	s->uid = j->lane->uid;
 	memcpy(s->box, j->lane->box, sizeof(s->box));
+	(void)snprintf(s->base, sizeof(s->base), "%s", j->lane->base);
 	read_limits(doc_get(j->doc, "limits"), &s->limits);
 	read_limits(more_limits, &s->limits);
 	if (rc == RC_OK)
@@ -393,6 +397,15 @@ static enum rc run_once(struct job *j, const struct doc *run, bool first, struct
 	return rc;
 }
 
+/* "oci crun": how the outcome tells what isolated it. */
+static void set_backend(struct doc *answer, const struct jail_oci *oci)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "oci %s", oci->name);
+	doc_set_text(answer, "backend", slice_text(name));
+}
+
 enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, struct err *err)
 {
 	struct job j = { .lane = l, .doc = doc, .product = BUF_INIT(JAIL_PRODUCT_BYTES), .answer = doc_new_object() };
@@ -402,6 +415,8 @@ enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, st
 	enum rc rc;
 
 	doc_set_int(j.answer, "job", doc_get_int(doc, "job", 0));
+	if (l->oci)
+		set_backend(j.answer, l->oci);
 	if (l->next)
 		l->next->argc = 0;
 	rc = check_counts(doc, err);

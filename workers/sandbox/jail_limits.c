@@ -98,14 +98,15 @@ static enum rc make_lane(struct jail_cgroup *c, const char *home, int lane, stru
 	return RC_OK;
 }
 
+static const char on_v2[] = "+memory +pids +cpu";
+
 static enum rc open_v2(struct jail_cgroup *c, const char *home, int lane, struct err *err)
 {
-	static const char on[] = "+memory +pids +cpu";
 	enum rc rc;
 
-	(void)write_text(ROOT, "cgroup.subtree_control", on); /* the last of the three tells if all is so */
-	(void)write_text(ROOT "/airlock", "cgroup.subtree_control", on);
-	if (write_text(home, "cgroup.subtree_control", on) < 0)
+	(void)write_text(ROOT, "cgroup.subtree_control", on_v2); /* the last of the three tells if all is so */
+	(void)write_text(ROOT "/airlock", "cgroup.subtree_control", on_v2);
+	if (write_text(home, "cgroup.subtree_control", on_v2) < 0)
 		return err_set(err, RC_BROKEN, "cgroup", "%s: cannot switch on memory, pids and cpu: %s", home, strerror(errno));
 	rc = make_lane(c, home, lane, err);
 	c->v2 = true;
@@ -132,8 +133,24 @@ static enum rc open_v1(struct jail_cgroup *c, const struct jail_place *p, int la
 
 enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err)
 {
+	enum rc rc;
+
 	*c = (struct jail_cgroup){ 0 };
-	return p->v2 ? open_v2(c, p->homes[0], lane, err) : open_v1(c, p, lane, err);
+	rc = p->v2 ? open_v2(c, p->homes[0], lane, err) : open_v1(c, p, lane, err);
+	if (rc == RC_OK && p->oci) {
+		(void)snprintf(c->memory + strlen(c->memory), sizeof(c->memory) - strlen(c->memory), "/" JAIL_CONTAINER); /* sized for it */
+		(void)snprintf(c->pids + strlen(c->pids), sizeof(c->pids) - strlen(c->pids), "/" JAIL_CONTAINER);
+		if (c->v2 && write_text(c->dirs[0], "cgroup.subtree_control", on_v2) < 0)
+			rc = err_set(err, RC_BROKEN, "cgroup", "%s: cannot switch on memory, pids and cpu: %s", c->dirs[0], strerror(errno));
+	}
+	return rc;
+}
+
+enum rc jail_cgroup_below(const struct jail_cgroup *c, struct err *err)
+{
+	if ((mkdir(c->memory, 0755) < 0 && errno != EEXIST) || (mkdir(c->pids, 0755) < 0 && errno != EEXIST))
+		return err_set(err, RC_BROKEN, "cgroup", "%s: %s", c->memory, strerror(errno));
+	return RC_OK;
 }
 
 enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err)
@@ -219,6 +236,8 @@ void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare)
 
 void jail_cgroup_close(struct jail_cgroup *c)
 {
+	(void)rmdir(c->memory); /* a container's; a lane's own folder goes with the rest */
+	(void)rmdir(c->pids);
 	for (int i = 0; i < c->count; i++)
 		(void)rmdir(c->dirs[i]); /* what is still busy goes with the jail's home, or at the next start */
 	c->count = 0;

@@ -5,6 +5,7 @@
  *   airlock-jail --fd N --lanes N      serve jobs on descriptor N until it closes
  *   airlock-jail --check               prove each layer on this machine, print one line a layer, exit 0 or 3
  *   airlock-jail --explain             the same, then what the sandbox allows, shows and limits
+ *   ... --oci RUNTIME --rootfs FOLDER  in containers of that runtime; showing that folder's /usr and /etc instead of the host's
  *
  * Rights it keeps, and why: CAP_SYS_ADMIN (namespaces, mounts), CAP_NET_ADMIN (loopback of a lane's empty network), CAP_SETUID and
  * CAP_SETGID (id maps), CAP_KILL (jobs run under other ids), CAP_CHOWN, CAP_DAC_OVERRIDE and CAP_FOWNER (files in a box), CAP_SYS_RESOURCE (OOM score),
@@ -25,6 +26,7 @@
 #include "base/mem.h"
 #include "base/slice.h"
 
+#include "jail_oci.h"
 #include "jail_wire.h"
 
 enum { EXIT_ENDED = 0, EXIT_USE = 1, EXIT_BROKEN = 2, EXIT_UNSAFE = 3 };
@@ -256,7 +258,9 @@ int main(int argc, char **argv)
 {
 	int64_t fd = -1, lanes = 0;
 	bool only_check = false, explain = false;
+	const char *runtime = NULL, *rootfs = NULL;
 	struct jail_place place;
+	struct jail_oci oci;
 	struct err err = { 0 };
 	enum rc rc = RC_OK;
 	int code;
@@ -266,6 +270,10 @@ int main(int argc, char **argv)
 			rc = slice_int(slice_text(argv[++i]), 0, 1024, &fd);
 		else if (strcmp(argv[i], "--lanes") == 0 && i + 1 < argc)
 			rc = slice_int(slice_text(argv[++i]), 1, JAIL_LANES, &lanes);
+		else if (strcmp(argv[i], "--oci") == 0 && i + 1 < argc)
+			runtime = argv[++i];
+		else if (strcmp(argv[i], "--rootfs") == 0 && i + 1 < argc)
+			rootfs = argv[++i];
 		else if (strcmp(argv[i], "--check") == 0)
 			only_check = true;
 		else if (strcmp(argv[i], "--explain") == 0)
@@ -278,7 +286,7 @@ int main(int argc, char **argv)
 			break;
 	}
 	if (rc != RC_OK || (!only_check && (fd < 0 || lanes == 0))) {
-		fprintf(stderr, "Use: airlock-jail --fd N --lanes N | --check | --explain | --version\n"
+		fprintf(stderr, "Use: airlock-jail --fd N --lanes N | --check | --explain | --version  [--oci RUNTIME] [--rootfs FOLDER]\n"
 		                "Runs programs for airlock-sandbox, which starts it; --check tells what this machine can isolate.\n");
 		return EXIT_USE;
 	}
@@ -288,8 +296,14 @@ int main(int argc, char **argv)
 	rc = keep_rights(&err);
 	if (rc == RC_OK)
 		rc = jail_syscalls_open(&err);
+	if (rc == RC_OK && runtime)
+		rc = jail_oci_find(runtime, &oci, &err);
 	if (rc == RC_OK)
-		rc = jail_place_open(&place, &err);
+		rc = jail_place_open(&place, rootfs, runtime != NULL, &err);
+	if (rc == RC_OK && runtime) {
+		place.oci = &oci;
+		rc = jail_oci_open(&place, &err);
+	}
 	if (rc != RC_OK)
 		return complain(&err, EXIT_UNSAFE);
 	code = only_check ? check(&place, explain) : run(&place, (int)fd, (int)lanes);

@@ -27,7 +27,7 @@ enum { LOCK_TRIES = 200, LOCK_PAUSE_US = 10000 };
 
 /* ---- mounts ---- */
 
-static enum rc own_mounts(struct err *err)
+static enum rc own_mounts(const char *rootfs, bool all, struct err *err)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_set(err, RC_BROKEN, "mount_namespace", "cannot make a mount namespace: %s", strerror(errno));
@@ -39,10 +39,24 @@ static enum rc own_mounts(struct err *err)
 		return err_set(err, RC_BROKEN, "place", "cannot mount a tmpfs at " JAIL_RUN_DIR ": %s", strerror(errno));
 	if (mkdir(JAIL_RUN_DIR "/root", 0755) < 0)
 		return err_set(err, RC_BROKEN, "place", "cannot make " JAIL_RUN_DIR "/root: %s", strerror(errno));
+	/* Boxes that a supervisor mounts are to be seen where a lane's runtime works, in a namespace below ours. */
+	if (all && mount(NULL, JAIL_RUN_DIR, NULL, MS_SHARED, NULL) < 0)
+		return err_set(err, RC_BROKEN, "place", "cannot share the mounts of " JAIL_RUN_DIR ": %s", strerror(errno));
+	/* Not every folder above it may be for everyone; from here a job's init gets to it. */
+	if (rootfs && (mkdir(JAIL_BASE, 0755) < 0 || mount(rootfs, JAIL_BASE, NULL, MS_BIND | MS_REC, NULL) < 0))
+		return err_set(err, RC_BROKEN, "rootfs", "cannot show %s: %s", rootfs, strerror(errno));
+	if (rootfs && access(JAIL_BASE "/usr", F_OK) < 0)
+		return err_set(err, RC_BROKEN, "rootfs", "%s is no root file system: it has no /usr (make rootfs makes one)", rootfs);
 	return RC_OK;
 }
 
 /* ---- control groups ---- */
+
+/* Ours, then those that only a runtime asks for. */
+static const char *const v1[] = { "memory", "pids", "cpu", "cpuacct", "devices", "freezer", "cpuset", "blkio", "hugetlb", "net_cls", "net_prio",
+	                          "perf_event", "rdma", "misc", "systemd" };
+
+_Static_assert(COUNT_OF(v1) <= JAIL_HOMES, "a home for each");
 
 static enum rc make_dir(const char *path, struct err *err)
 {
@@ -78,6 +92,8 @@ static void remove_home(const char *path)
 
 		if (strncmp(e->d_name, "lane-", 5) != 0)
 			continue;
+		(void)snprintf(child, sizeof(child), "%s/%s/" JAIL_CONTAINER, path, e->d_name);
+		(void)rmdir(child); /* mostly the runtime has done so */
 		(void)snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
 		(void)rmdir(child); /* busy: its processes are dying; swept next time */
 	}
@@ -135,9 +151,25 @@ static enum rc make_home(struct jail_place *p, int index, const char *controller
 	return rc;
 }
 
-static enum rc own_cgroups(struct jail_place *p, struct err *err)
+/* Some machines mount two controllers as one, under two names; one lock serves both. */
+static bool is_again(int index)
 {
-	static const char *const v1[JAIL_CONTROLLERS] = { "memory", "pids", "cpu", "cpuacct" };
+	struct stat st, earlier;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), ROOT "/%s", v1[index]);
+	if (stat(path, &st) < 0)
+		return false;
+	for (int i = 0; i < index; i++) {
+		(void)snprintf(path, sizeof(path), ROOT "/%s", v1[i]);
+		if (stat(path, &earlier) == 0 && st.st_dev == earlier.st_dev && st.st_ino == earlier.st_ino)
+			return true;
+	}
+	return false;
+}
+
+static enum rc own_cgroups(struct jail_place *p, bool all, struct err *err)
+{
 	unsigned char nonce[4];
 	char name[64];
 	enum rc rc = RC_OK;
@@ -149,11 +181,13 @@ static enum rc own_cgroups(struct jail_place *p, struct err *err)
 	p->v2 = jail_cgroup_is_v2(ROOT);
 	if (p->v2)
 		return make_home(p, 0, "", name, err);
-	for (int i = 0; rc == RC_OK && i < JAIL_CONTROLLERS; i++) {
+	for (int i = 0; rc == RC_OK && i < (all ? (int)COUNT_OF(v1) : JAIL_CONTROLLERS); i++) {
 		char base[64];
 
 		(void)snprintf(base, sizeof(base), ROOT "/%s", v1[i]);
-		if (access(base, F_OK) == 0)
+		if (is_again(i))
+			(void)snprintf(p->homes[i], sizeof(p->homes[0]), "%s/" FAMILY "/%s", base, name);
+		else if (access(base, F_OK) == 0)
 			rc = make_home(p, i, v1[i], name, err);
 		else if (i < 2) /* cpu quota and its account are comfort: rlimits and the wall clock hold */
 			rc = err_set(err, RC_BROKEN, "cgroup", "this machine has no cgroup controller %s (neither v1 nor v2)", v1[i]);
@@ -161,22 +195,25 @@ static enum rc own_cgroups(struct jail_place *p, struct err *err)
 	return rc;
 }
 
-enum rc jail_place_open(struct jail_place *p, struct err *err)
+enum rc jail_place_open(struct jail_place *p, const char *rootfs, bool all, struct err *err)
 {
 	enum rc rc;
 
-	*p = (struct jail_place){ .locks = { -1, -1, -1, -1 } };
-	rc = own_mounts(err);
-	return rc == RC_OK ? own_cgroups(p, err) : rc;
+	*p = (struct jail_place){ .base = rootfs ? JAIL_BASE : "" };
+	for (int i = 0; i < JAIL_HOMES; i++)
+		p->locks[i] = -1;
+	rc = own_mounts(rootfs, all, err);
+	return rc == RC_OK ? own_cgroups(p, all, err) : rc;
 }
 
 void jail_place_close(struct jail_place *p)
 {
-	for (int i = 0; i < JAIL_CONTROLLERS; i++) {
+	for (int i = 0; i < JAIL_HOMES; i++) {
 		if (p->homes[i][0])
 			remove_home(p->homes[i]);
 		if (p->locks[i] >= 0)
 			(void)close(p->locks[i]);
+		p->homes[i][0] = 0;
+		p->locks[i] = -1;
 	}
-	*p = (struct jail_place){ .locks = { -1, -1, -1, -1 } };
 }

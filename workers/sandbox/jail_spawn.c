@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,8 +24,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/mem.h"
 
+#include "jail_oci.h"
 #include "jail_wire.h"
 
 enum {
@@ -118,7 +121,43 @@ static void spawn_one(int socket, const struct jail_spawn *s, int fds[SPAWN_FDS]
 	}
 }
 
-static void NORETURN spawner(int socket)
+/* The same through a runtime.  Between the two answers a third: RUN_STARTED, or RUN_NOT of a container that the runtime could not start. */
+enum { RUN_STARTED = 's', RUN_NOT = 'n' };
+
+static void spawn_container(int socket, const struct jail_lane *l, const struct jail_spawn *s, int fds[SPAWN_FDS])
+{
+	pid_t pid = -1, dead;
+	int error = jail_oci_create(l, s, fds, fds[4], &pid);
+	int pidfd = error == 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	char word = RUN_STARTED;
+
+	if (error == 0 && pidfd < 0)
+		error = errno;
+	for (int i = 0; i < SPAWN_FDS; i++)
+		(void)close(fds[i]);
+	(void)wire_send(socket, &error, sizeof(error), &pidfd, pidfd >= 0 ? 1 : 0);
+	if (pidfd < 0)
+		return;
+	if (jail_oci_start(l) != 0) {
+		word = RUN_NOT;
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	}
+	(void)close(pidfd);
+	(void)wire_send(socket, &word, 1, NULL, 0); /* a supervisor that is gone has taken us with it */
+	/* As pid 1 here we get whatever the runtime left. */
+	do
+		dead = waitpid(-1, NULL, 0);
+	while (dead != pid && (dead > 0 || errno == EINTR));
+	(void)wire_send(socket, "R", 1, NULL, 0);
+}
+
+/* For a runtime: a /proc that fits our process numbers, and the boxes that the supervisor mounts. */
+static int own_proc(void)
+{
+	return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 || mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ? -1 : 0;
+}
+
+static void NORETURN spawner(const struct jail_lane *l, int socket)
 {
 	static struct jail_spawn s; /* 16 KiB, one thread */
 
@@ -130,13 +169,18 @@ static void NORETURN spawner(int socket)
 
 		if (n <= 0)
 			_exit(0);
-		if (n == 1) { /* "are you there": the lane's set-up is over */
+		if (n == 1) { /* "are you there": the lane's set-up is over, or a container is */
+			if (l->oci)
+				jail_oci_delete(l);
 			(void)wire_send(socket, "R", 1, NULL, 0);
 			continue;
 		}
 		if (n != (ssize_t)sizeof(s) || count != SPAWN_FDS)
 			_exit(125);
-		spawn_one(socket, &s, fds);
+		if (l->oci)
+			spawn_container(socket, l, &s, fds);
+		else
+			spawn_one(socket, &s, fds);
 	}
 }
 
@@ -162,7 +206,8 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 	char go = 'r';
 	enum rc rc;
 
-	*l = (struct jail_lane){ .index = index, .uid = FIRST_UID + (uint32_t)index, .spawner_socket = -1, .command_fd = -1 };
+	*l = (struct jail_lane){ .index = index, .uid = FIRST_UID + (uint32_t)index, .spawner_socket = -1, .command_fd = -1,
+		                 .base = p->base, .oci = p->oci };
 	(void)snprintf(l->box, sizeof(l->box), JAIL_RUN_DIR "/box-%d", index);
 	if (mkdir(l->box, 0755) < 0 && errno != EEXIST)
 		return err_set(err, RC_BROKEN, "box", "cannot make %s: %s", l->box, strerror(errno));
@@ -171,19 +216,20 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 		return rc;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, RC_BROKEN, "socketpair", "%s", strerror(errno));
-	l->spawner = fork();
+	/* All that a runtime starts dies with the spawner: it is pid 1 there. */
+	l->spawner = l->oci ? (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWNS, NULL, NULL, NULL, NULL) : fork();
 	if (l->spawner < 0)
 		return err_set(err, RC_BROKEN, "fork", "%s", strerror(errno));
 	if (l->spawner == 0) {
 		(void)close(pair[0]);
-		if (unshare(CLONE_NEWNET) < 0 || loopback_up() < 0)
+		if (unshare(CLONE_NEWNET) < 0 || loopback_up() < 0 || (l->oci && own_proc() < 0))
 			_exit(124);
-		spawner(pair[1]);
+		spawner(l, pair[1]);
 	}
 	(void)close(pair[1]);
 	l->spawner_socket = pair[0];
 	set_oom_low(l->spawner);
-	rc = jail_cgroup_join(&l->cgroup, l->spawner, err);
+	rc = l->oci ? RC_OK : jail_cgroup_join(&l->cgroup, l->spawner, err);
 	if (rc != RC_OK)
 		return rc;
 	if (wire_send(l->spawner_socket, &go, 1, NULL, 0) < 0 || wire_receive(l->spawner_socket, &go, 1, NULL, NULL) != 1)
@@ -219,6 +265,11 @@ struct running {
 	int stdin_fd, out_fd, err_fd, report_fd, listener_socket, listener, pidfd, gate_fd;
 	int64_t begun_ms, look_ms, killed_ms, cpu_before_us;
 	bool killed;
+	bool starting, failed; /* a container that its runtime starts; that it could not start */
+	/* A container's pid 1 says how it ended as the last bytes of standard error, behind a mark. */
+	char mark[JAIL_MARK_BYTES];
+	char held[JAIL_MARK_BYTES + sizeof(struct jail_end)];
+	size_t held_bytes;
 };
 
 static void shut(int *fd)
@@ -264,13 +315,38 @@ static void stream_add(struct jail_stream *s, const char *bytes, size_t n)
 		buf_drop(&s->tail, s->tail.len - half);
 }
 
+/* Pass on what bytes push out of what is held back. */
+static void hold_back(struct running *r, struct jail_stream *s, const char *bytes, size_t n)
+{
+	size_t total = r->held_bytes + n, out = total > sizeof(r->held) ? total - sizeof(r->held) : 0;
+	size_t old = out < r->held_bytes ? out : r->held_bytes;
+
+	stream_add(s, r->held, old);
+	stream_add(s, bytes, out - old);
+	memmove(r->held, r->held + old, r->held_bytes - old);
+	memcpy(r->held + r->held_bytes - old, bytes + out - old, total - out - (r->held_bytes - old));
+	r->held_bytes = total - out;
+}
+
+/* What a container's pid 1 said; without it the program was killed before it could. */
+static void take_held(struct running *r)
+{
+	if (r->held_bytes == sizeof(r->held) && memcmp(r->held, r->mark, sizeof(r->mark)) == 0)
+		memcpy(&r->result->end, r->held + sizeof(r->mark), sizeof(r->result->end));
+	else
+		stream_add(&r->result->err_out, r->held, r->held_bytes);
+}
+
 static void read_stream(struct running *r, int *fd, struct jail_stream *s)
 {
 	char piece[PIECE];
 	ssize_t n = read(*fd, piece, sizeof(piece));
 
 	if (n > 0) {
-		stream_add(s, piece, (size_t)n);
+		if (r->lane->oci && fd == &r->err_fd)
+			hold_back(r, s, piece, (size_t)n);
+		else
+			stream_add(s, piece, (size_t)n);
 		if (s->bytes > HARD_TIMES * s->keep) {
 			r->result->output_out = true;
 			kill_it(r);
@@ -307,7 +383,7 @@ static void watch_clocks(struct running *r)
 	int64_t now_ms = clock_mono_ms();
 
 	r->result->wall_ms = now_ms - r->begun_ms;
-	if (r->killed)
+	if (r->killed || r->starting)
 		return;
 	if (r->result->wall_ms >= l->wall_ms) {
 		r->result->timed_out = true;
@@ -326,19 +402,34 @@ static void watch_clocks(struct running *r)
 
 static int wait_ms(const struct running *r)
 {
-	int64_t left = r->spawn->limits.wall_ms - (clock_mono_ms() - r->begun_ms);
+	int64_t left = r->starting ? TICK_MS : r->spawn->limits.wall_ms - (clock_mono_ms() - r->begun_ms);
 
 	return left < 0 ? 0 : left < TICK_MS ? (int)left : TICK_MS;
 }
 
+/* A runtime's own time is not the program's: the clock begins here. */
+static void take_start(struct running *r)
+{
+	char word = RUN_NOT;
+
+	(void)wire_receive(r->lane->spawner_socket, &word, 1, NULL, NULL); /* nothing: not started */
+	r->starting = false;
+	r->failed = word != RUN_STARTED;
+	r->begun_ms = clock_mono_ms();
+}
+
 static void take_listener(struct running *r)
 {
-	char mark;
-	int count = 1;
+	char mark = 0;
+	int count = 1, fd = -1;
 
-	if (wire_receive(r->listener_socket, &mark, 1, &r->listener, &count) != 1 || count != 1)
-		r->listener = -1; /* it failed before the filter: the report says where */
+	if (wire_receive(r->listener_socket, &mark, 1, &fd, &count) != 1 || count != 1)
+		fd = -1; /* it failed before the filter: the report says where */
 	shut(&r->listener_socket);
+	if (mark == *JAIL_LETTER)
+		r->listener_socket = fd;
+	else
+		r->listener = fd;
 }
 
 /* Until init is dead and all pipes are empty. */
@@ -346,12 +437,13 @@ static enum rc supervise(struct running *r, struct err *err)
 {
 	bool dead = false;
 
-	while (!dead || r->out_fd >= 0 || r->err_fd >= 0) {
+	while (!dead || r->out_fd >= 0 || r->err_fd >= 0 || r->starting) {
 		struct pollfd p[] = {
 			{ .fd = r->out_fd, .events = POLLIN },   { .fd = r->err_fd, .events = POLLIN },
 			{ .fd = r->stdin_fd, .events = POLLOUT }, { .fd = r->listener, .events = POLLIN },
 			{ .fd = r->listener_socket, .events = POLLIN }, { .fd = dead ? -1 : r->pidfd, .events = POLLIN },
 			{ .fd = r->killed ? -1 : r->lane->command_fd, .events = POLLIN },
+			{ .fd = r->starting ? r->lane->spawner_socket : -1, .events = POLLIN },
 		};
 
 		if (poll(p, COUNT_OF(p), wait_ms(r)) < 0 && errno != EINTR)
@@ -374,12 +466,25 @@ static enum rc supervise(struct running *r, struct err *err)
 			r->result->stopped = true;
 			kill_it(r);
 		}
+		if (p[7].revents)
+			take_start(r);
 		watch_clocks(r);
 		/* From the kill on, not from the limit: a supervisor that did not get to run for long is not to find a survivor at once. */
 		if (r->killed && clock_mono_ms() - r->killed_ms > LINGER_MS)
 			return err_set(err, RC_BROKEN, "survivor", "a killed job did not die within %d ms", LINGER_MS);
 	}
 	return RC_OK;
+}
+
+/* A container that could not be made is no survivor: the lane goes on. */
+#define RUNTIME_FAILED "oci_runtime"
+
+static enum rc runtime_failed(const struct jail_lane *l, int error, struct err *err)
+{
+	char log[256];
+
+	jail_oci_why(l, log, sizeof(log));
+	return err_set(err, RC_BROKEN, RUNTIME_FAILED, "%s: %s: %s", l->oci->name, error ? strerror(error) : "cannot start", log);
 }
 
 static enum rc start(struct running *r, struct err *err)
@@ -399,12 +504,18 @@ static enum rc start(struct running *r, struct err *err)
 	(void)fcntl(r->stdin_fd, F_SETFL, O_NONBLOCK);
 	(void)fcntl(r->out_fd, F_SETFL, O_NONBLOCK);
 	(void)fcntl(r->err_fd, F_SETFL, O_NONBLOCK);
+	if (r->lane->oci) {
+		digest_random(r->mark, sizeof(r->mark));
+		(void)!write(r->stdin_fd, r->mark, sizeof(r->mark)); /* an empty pipe has room */
+	}
 	{
 		int fds[SPAWN_FDS] = { in[0], out[1], error_out[1], report[1], listener[1], gate[0] };
 
 		if (wire_send(r->lane->spawner_socket, r->spawn, sizeof(*r->spawn), fds, SPAWN_FDS) < 0 ||
 		    wire_receive(r->lane->spawner_socket, &error, sizeof(error), &r->pidfd, &count) != (ssize_t)sizeof(error))
 			rc = err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
+		else if (r->lane->oci && (count != 1 || error != 0))
+			rc = runtime_failed(r->lane, error, err);
 		else if (count != 1 || error != 0)
 			rc = err_set(err, RC_BROKEN, "clone", "cannot make the job's namespaces: %s", strerror(error));
 		for (int i = 0; i < SPAWN_FDS; i++)
@@ -441,6 +552,16 @@ static enum rc reap(struct jail_lane *l, struct err *err)
 	return RC_OK;
 }
 
+/* The container's name and group go when its evidence is taken. */
+static enum rc forget_container(struct jail_lane *l, struct err *err)
+{
+	char word = 'd';
+
+	if (wire_send(l->spawner_socket, &word, 1, NULL, 0) < 0 || wire_receive(l->spawner_socket, &word, 1, NULL, NULL) != 1)
+		return err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
+	return RC_OK;
+}
+
 /* From the first moment that counts for the job to its last. */
 static enum rc carry_out(struct running *r, bool started, struct err *err)
 {
@@ -453,6 +574,7 @@ static enum rc carry_out(struct running *r, bool started, struct err *err)
 	r->cpu_before_us = before.cpu_us;
 	r->begun_ms = clock_mono_ms();
 	rc = started ? RC_OK : start(r, err);
+	r->starting = rc == RC_OK && l->oci;
 	if (rc == RC_OK && r->spawn->gate)
 		(void)!write(r->gate_fd, "g", 1); /* dead meanwhile: its report says so */
 	shut(&r->gate_fd);
@@ -460,15 +582,31 @@ static enum rc carry_out(struct running *r, bool started, struct err *err)
 		rc = supervise(r, err);
 	if (rc == RC_OK)
 		rc = reap(l, err);
+	if (rc == RC_OK && r->failed && !r->killed)
+		rc = runtime_failed(l, 0, err);
 	if (rc == RC_OK && read(r->report_fd, &out->end, sizeof(out->end)) != (ssize_t)sizeof(out->end)) {
 		out->end = (struct jail_end){ .status = SIGKILL }; /* killed before it could say more */
 	}
+	if (rc == RC_OK && l->oci)
+		take_held(r);
 	jail_cgroup_kill(&l->cgroup, l->spawner);
 	jail_cgroup_peaks(&l->cgroup, &out->peaks);
 	out->peaks.oom_kills -= before.oom_kills;
 	out->peaks.pids_refused -= before.pids_refused;
 	out->peaks.cpu_us -= before.cpu_us;
+	if (l->oci && forget_container(l, err) != RC_OK)
+		rc = RC_BROKEN;
 	return rc;
+}
+
+static enum rc set_group(const struct jail_lane *l, const struct jail_limits *limits, bool fresh, struct err *err)
+{
+	struct jail_limits group = *limits;
+	enum rc rc = l->oci ? jail_cgroup_below(&l->cgroup, err) : RC_OK;
+
+	if (l->oci && l->oci->gvisor)
+		group.pids += JAIL_GVISOR_PIDS;
+	return rc == RC_OK ? jail_cgroup_set(&l->cgroup, &group, fresh, err) : rc;
 }
 
 enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err)
@@ -485,10 +623,10 @@ enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice i
 	r->spawn = s;
 	stream_init(&out->out, s->limits.output_bytes);
 	stream_init(&out->err_out, s->limits.output_bytes);
-	rc = jail_cgroup_set(&l->cgroup, &s->limits, ready == NULL, err);
+	rc = set_group(l, &s->limits, ready == NULL, err);
 	if (rc == RC_OK) {
 		rc = carry_out(r, ready != NULL, err);
-		l->broken = rc != RC_OK;
+		l->broken = rc != RC_OK && strcmp(err->code, RUNTIME_FAILED) != 0;
 	}
 	running_release(r);
 	mem_free(ready);
@@ -500,10 +638,14 @@ enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice i
 
 void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 {
-	struct running *r = mem_new(sizeof(*r));
+	struct running *r;
 	struct err why;
-	enum rc rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, &why);
+	enum rc rc;
 
+	if (l->oci)
+		return; /* the mark that pid 1 of a container waits for is in the way of a program that waits for its input */
+	r = mem_new(sizeof(*r));
+	rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, &why);
 	if (!l->waiting)
 		l->waiting = mem_new(sizeof(*l->waiting));
 	*l->waiting = *s;

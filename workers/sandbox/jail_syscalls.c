@@ -280,11 +280,6 @@ bool jail_syscalls_name(int nr, char *out, size_t max, bool *hard)
 	return known;
 }
 
-bool jail_syscalls_enosys(const char *name)
-{
-	return listed(answered_enosys, COUNT_OF(answered_enosys), name);
-}
-
 static enum rc explain_names(struct buf *out, const char *title, const char *const *names, size_t count)
 {
 	enum { WIDTH = 120 };

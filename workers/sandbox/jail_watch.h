@@ -5,6 +5,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum {
+	JAIL_STAGE_PROGRAM = 1000, /* a container's recipe is the runtime's: only this verb is ours */
+	JAIL_MARK_BYTES = 32,      /* before struct jail_end at the end of a container's standard error */
+};
+
+/* First argument of airlock-inside. */
+#define JAIL_INSIDE_PLAIN "-"
+#define JAIL_INSIDE_GUARD "guard" /* take /proc away, and with it every way from one process into another */
+
 /* What init says last, through a way that the job does not have. */
 struct jail_end {
 	int32_t stage;         /* 0: the program ran; else the verb of the recipe that failed */

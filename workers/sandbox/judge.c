@@ -214,6 +214,8 @@ enum rc judge(struct doc *answer, const struct request *r, const char *mark, str
 	enum rc rc;
 
 	*out = (struct outcome){ .doc = answer, .isolation = SLICE_LITERAL("native exec"), .exit_code = -1 };
+	if (doc_get_text(answer, "backend").len > 0)
+		out->isolation = doc_get_text(answer, "backend");
 	out->compile_ms = doc_get_int(compile, "wall_ms", 0);
 	if (compile && doc_count(runs) == 0) {
 		out->verdict = RUN_COMPILE_ERROR;

@@ -15,6 +15,11 @@
 static const struct conf_row settings[] = {
 	{ "sandbox.jail", CONF_PATH, "airlock-jail", 0, 0, "The jail's program; a name without '/' is looked for beside this one.", NULL },
 	{ "sandbox.runtimes", CONF_PATH, "workers/sandbox/runtimes", 0, 0, "Folder of runtime files, one JSON file a language.", NULL },
+	{ "sandbox.backend", CONF_TEXT, "native", 0, 0,
+	  "Who isolates: native (the jail itself) or oci (containers of sandbox.oci_runtime).", NULL },
+	{ "sandbox.oci_runtime", CONF_PATH, "/usr/bin/crun", 0, 0, "OCI runtime: crun, runc, or gVisor's runsc; an absolute path.", NULL },
+	{ "sandbox.rootfs", CONF_PATH, "", 0, 0,
+	  "Root file system that programs see, as make rootfs makes it; empty: the host's own /usr, read-only.", NULL },
 	{ "sandbox.lanes", CONF_INT, "4", 1, 64, "Programs that run at the same time.", NULL },
 	{ "sandbox.isolation", CONF_TEXT, "warm", 0, 0,
 	  "exec: every program is started anew; warm: an interpreter that was started ahead takes it, where request, runtime and gates allow.", NULL },
@@ -55,18 +60,23 @@ static enum rc prepare(struct service *s, const char *argument, void **self, str
 	struct sandbox *w = mem_new(sizeof(*w));
 	const struct conf *c = service_conf(s);
 	char jail[2 * PATH_BYTES];
+	bool oci = strcmp(conf_text(c, "sandbox.backend"), "oci") == 0;
+	struct jail_how how = { .program = jail, .lanes = (int)conf_int(c, "sandbox.lanes"), .rootfs = conf_text(c, "sandbox.rootfs"),
+		                .oci_runtime = oci ? conf_text(c, "sandbox.oci_runtime") : NULL };
 	enum rc rc;
 
 	(void)argument;
 	w->service = s;
 	*self = w;
+	if (!oci && strcmp(conf_text(c, "sandbox.backend"), "native") != 0)
+		return err_set(err, RC_NEVER, "settings", "sandbox.backend = %s: native or oci expected", conf_text(c, "sandbox.backend"));
 	beside(conf_text(c, "sandbox.jail"), jail, sizeof(jail));
 	w->exec = strcmp(conf_text(c, "sandbox.isolation"), "exec") == 0;
 	if (!w->exec && strcmp(conf_text(c, "sandbox.isolation"), "warm") != 0)
 		return err_set(err, RC_NEVER, "settings", "sandbox.isolation = %s: warm or exec expected", conf_text(c, "sandbox.isolation"));
 	rc = runtimes_open(conf_text(c, "sandbox.runtimes"), &w->runtimes, err);
 	if (rc == RC_OK)
-		rc = jail_start(jail, (int)conf_int(c, "sandbox.lanes"), &w->jail, err);
+		rc = jail_start(&how, &w->jail, err);
 	return rc;
 }
 

@@ -62,16 +62,35 @@ static void exec_jail(const char *program, const char *const *argv, int fd)
 	_exit(127);
 }
 
-/* Prove the layers; what it says on stderr is the reason. */
-static enum rc check(const char *program, struct err *err)
+void jail_words(const struct jail_how *how, const char *const *first, const char *out[JAIL_WORDS])
 {
-	const char *const argv[] = { "airlock-jail", "--check", NULL };
+	const struct { const char *option, *value; } rows[] = { { "--oci", how->oci_runtime }, { "--rootfs", how->rootfs } };
+	size_t n = 0;
+
+	out[n++] = "airlock-jail";
+	for (; *first; first++)
+		out[n++] = *first;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (!rows[i].value || !rows[i].value[0])
+			continue;
+		out[n++] = rows[i].option;
+		out[n++] = rows[i].value;
+	}
+	out[n] = NULL;
+}
+
+/* Prove the layers; what it says on stderr is the reason. */
+static enum rc check(const struct jail_how *how, struct err *err)
+{
+	const char *const first[] = { "--check", NULL }, *program = how->program;
+	const char *argv[JAIL_WORDS];
 	char text[sizeof(err->text)] = "";
 	int pipes[2], status = 0;
 	size_t got = 0;
 	ssize_t n;
 	pid_t pid;
 
+	jail_words(how, first, argv);
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		return err_set(err, RC_BROKEN, "jail", "pipe: %s", strerror(errno));
 	pid = fork();
@@ -94,30 +113,32 @@ static enum rc check(const char *program, struct err *err)
 	return RC_OK;
 }
 
-enum rc jail_start(const char *program, int lanes, struct jail **out, struct err *err)
+enum rc jail_start(const struct jail_how *how, struct jail **out, struct err *err)
 {
 	char fd_text[8], lanes_text[8];
-	const char *const argv[] = { "airlock-jail", "--fd", fd_text, "--lanes", lanes_text, NULL };
+	const char *const first[] = { "--fd", fd_text, "--lanes", lanes_text, NULL };
+	const char *argv[JAIL_WORDS];
 	struct jail *j;
 	int pair[2];
-	enum rc rc = check(program, err);
+	enum rc rc = check(how, err);
 
 	if (rc != RC_OK)
 		return rc;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, RC_BROKEN, "jail", "socketpair: %s", strerror(errno));
 	(void)snprintf(fd_text, sizeof(fd_text), "%d", JAIL_FD);
-	(void)snprintf(lanes_text, sizeof(lanes_text), "%d", lanes);
+	(void)snprintf(lanes_text, sizeof(lanes_text), "%d", how->lanes);
+	jail_words(how, first, argv);
 	j = mem_new(sizeof(*j));
-	*j = (struct jail){ .fd = pair[0], .lanes = lanes, .next_id = 1, .in = BUF_INIT(FRAME_BYTES + PIECE), .out = BUF_INIT(OUT_BYTES) };
+	*j = (struct jail){ .fd = pair[0], .lanes = how->lanes, .next_id = 1, .in = BUF_INIT(FRAME_BYTES + PIECE), .out = BUF_INIT(OUT_BYTES) };
 	j->last = &j->runs;
 	j->pid = fork();
 	if (j->pid == 0)
-		exec_jail(program, argv, pair[1]);
+		exec_jail(how->program, argv, pair[1]);
 	(void)close(pair[1]);
 	if (j->pid < 0 || fcntl(j->fd, F_SETFL, O_NONBLOCK) < 0) {
 		jail_stop(j);
-		return err_set(err, RC_BROKEN, "jail", "cannot start %s: %s", program, strerror(errno));
+		return err_set(err, RC_BROKEN, "jail", "cannot start %s: %s", how->program, strerror(errno));
 	}
 	*out = j;
 	return RC_OK;

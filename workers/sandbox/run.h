@@ -19,8 +19,17 @@
 struct jail;
 struct run;
 
-/* fork and exec `program`; it proves its layers first.  RC_BROKEN with what is missing. */
-MUSTCHECK enum rc jail_start(const char *program, int lanes, struct jail **out, struct err *err);
+struct jail_how {
+	const char *program;     /* airlock-jail */
+	int lanes;
+	const char *oci_runtime; /* run in containers of it; NULL or "": the jail isolates itself */
+	const char *rootfs;      /* show programs this folder's /usr and /etc; NULL or "": the host's */
+};
+/* fork and exec it; it proves its layers first.  RC_BROKEN with what is missing. */
+MUSTCHECK enum rc jail_start(const struct jail_how *how, struct jail **out, struct err *err);
+enum { JAIL_WORDS = 12 };
+/* argv of the jail after its name: first, then what `how` asks for; ends with NULL. */
+void jail_words(const struct jail_how *how, const char *const *first, const char *out[JAIL_WORDS]);
 /* From now on answers come on the loop.  on_gone: the jail has ended; once. */
 void jail_attach(struct jail *j, struct loop *l, void (*on_gone)(void *arg), void *arg);
 void jail_stop(struct jail *j); /* ends all runs without their callbacks; NULL is fine */

@@ -23,7 +23,7 @@ enum { EXIT_RAN = 0, EXIT_NOT_OK = 1, EXIT_USE = 2, EXIT_NO_SANDBOX = 3 };
 enum { PATH_BYTES = 1024, INPUT_BYTES = 8 * 1024 * 1024, TESTS_BYTES = 1024 * 1024 };
 
 struct options {
-	const char *language, *file, *runtimes, *jail, *stdin_file, *tests;
+	const char *language, *file, *runtimes, *jail, *stdin_file, *tests, *oci, *rootfs;
 	bool json, explain, help, version;
 	struct run_limits limits;
 };
@@ -52,6 +52,8 @@ static const char help_text[] =
 	"  --wall-ms N --cpu-ms N --memory-bytes N --pids N --disk-bytes N --output-bytes N\n"
 	"                      limits, within the ceilings; else the runtime's\n"
 	"  --runtimes FOLDER   else $AIRLOCK_SANDBOX_RUNTIMES, else the folder beside the checkout's programs\n"
+	"  --oci RUNTIME       in a container of this OCI runtime (/usr/bin/crun), not in a jail of our own making\n"
+	"  --rootfs FOLDER     the root file system that the program sees, as make rootfs makes it; else the host's /usr\n"
 	"  --explain           what the sandbox allows, shows and limits on this machine, layer by layer\n\n"
 	"Exit: 0 the program ended well and passed its tests, 1 it did not, 2 wrong use, 3 this machine cannot isolate programs.\n";
 
@@ -90,6 +92,7 @@ static enum rc take_value(struct session *s, const char *name, const char *value
 	const struct { const char *name; const char **text; int64_t *number; } rows[] = {
 		{ "--language", &o->language, NULL },       { "--runtimes", &o->runtimes, NULL },
 		{ "--jail", &o->jail, NULL },               { "--stdin", &o->stdin_file, NULL },
+		{ "--oci", &o->oci, NULL },                 { "--rootfs", &o->rootfs, NULL },
 		{ "--tests", &o->tests, NULL },             { "--wall-ms", NULL, &o->limits.wall_ms },
 		{ "--cpu-ms", NULL, &o->limits.cpu_ms },    { "--memory-bytes", NULL, &o->limits.memory_bytes },
 		{ "--pids", NULL, &o->limits.pids },        { "--disk-bytes", NULL, &o->limits.disk_bytes },
@@ -353,6 +356,7 @@ static int run_program(struct session *s, struct err *err)
 {
 	struct run_order order = { .request = s->request };
 	char jail[2 * PATH_BYTES];
+	const struct jail_how how = { .program = jail, .lanes = 1, .oci_runtime = s->options.oci, .rootfs = s->options.rootfs };
 	struct run *run;
 	enum rc rc;
 
@@ -366,7 +370,7 @@ static int run_program(struct session *s, struct err *err)
 		return complain(err, EXIT_USE);
 	}
 	jail_path(&s->options, jail, sizeof(jail));
-	if (jail_start(jail, 1, &s->jail, err) != RC_OK)
+	if (jail_start(&how, &s->jail, err) != RC_OK)
 		return complain(err, EXIT_NO_SANDBOX);
 	s->loop = loop_new();
 	jail_attach(s->jail, s->loop, jail_gone, s);
@@ -384,14 +388,18 @@ static int run_program(struct session *s, struct err *err)
 static int explain(struct session *s)
 {
 	const struct run_limits none = { 0 };
+	const char *const first[] = { "--explain", NULL };
+	const struct jail_how how = { .oci_runtime = s->options.oci, .rootfs = s->options.rootfs };
 	char jail[2 * PATH_BYTES];
+	const char *argv[JAIL_WORDS];
 	int status = 0;
 	pid_t pid;
 
 	jail_path(&s->options, jail, sizeof(jail));
+	jail_words(&how, first, argv);
 	pid = fork();
 	if (pid == 0) {
-		(void)execl(jail, "airlock-jail", "--explain", (char *)NULL);
+		(void)execv(jail, (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {

@@ -1,4 +1,5 @@
 # expect: ok
+# oci: skip
 # stdout: held
 # How long the machine has been up, which names it: clocks, and what the kernel says of this process's start.
 import os, time

@@ -1,4 +1,5 @@
 # expect: ok
+# oci: skip
 # stdout: held
 # needs: landlock
 # What only Landlock refuses: a file of the job's own that no mount makes read-only. 
