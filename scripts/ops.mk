@@ -35,7 +35,7 @@ check-pipe: build $(PIPE_HAND) ## the whole pipeline on real Kafka and PostgreSQ
 
 test: ## all tests, in order; installs what is missing first
 	@scripts/setup
-	@scripts/test check check-san check-fuzz check-fault check-escape check-db check-pipe check-ops
+	@scripts/test check check-san check-fuzz check-fault check-escape check-oci check-db check-pipe check-ops
 
 example: build ## write deploy/airlock.conf.example from the programs' tables
 	@scripts/example >deploy/airlock.conf.example
@@ -50,4 +50,4 @@ check-pipe-long: build $(PIPE_HAND)
 
 test-long: ## what takes longer: kills, outages and added partitions on a running pipeline, the long fault runs
 	@scripts/setup
-	@scripts/test check-pipe-long check-fault-long
+	@scripts/test check-pipe-long check-fault-long check-oci-long
