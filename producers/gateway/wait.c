@@ -6,7 +6,7 @@
 
 #include "model/status.h"
 
-enum { QUERY_MS = 5000, RECHECK_MS = 2000, UUID_HEX = 32 };
+enum { QUERY_MS = 5000, RECHECK_MS = 5000, UUID_HEX = 32 };
 
 static const struct db_statement find = {
 	"response",
