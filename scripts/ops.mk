@@ -48,6 +48,6 @@ check-ops: ## set-up, servers and supervisor: what they leave behind, and what t
 check-pipe-long: build $(PIPE_HAND)
 	@scripts/as-root tests/pipe/run $(sort $(wildcard tests/pipe/long-*.py))
 
-test-long: ## what takes longer: kills, outages and added partitions on a running pipeline, the long fault runs
+test-long: ## what takes longer: kills, outages and added partitions on a running pipeline, the long fault runs, the sandbox by the thousand
 	@scripts/setup
-	@scripts/test check-pipe-long check-fault-long check-oci-long
+	@scripts/test check-pipe-long check-fault-long check-escape-long check-oci-long

@@ -132,6 +132,7 @@ struct jail_cgroup {
 	char memory[JAIL_PATH_BYTES], pids[JAIL_PATH_BYTES], cpuacct[JAIL_PATH_BYTES];
 };
 struct jail_peaks { int64_t memory_bytes, oom_kills, pids_peak, pids_refused, cpu_us; };
+enum { JAIL_OUR_PIDS = 2 }; /* spawner and init count in the lane's cgroup, too */
 bool jail_cgroup_is_v2(const char *root); /* does its cgroup.controllers offer all that we need? */
 /* For a runtime limits and counts are those of the container's group below the lane's: jail_cgroup_below() makes it anew for each job. */
 MUSTCHECK enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err);
@@ -140,6 +141,7 @@ MUSTCHECK enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struc
 /* fresh: nobody waits inside, so what is left of the last job may be thrown out. */
 MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, bool fresh, struct err *err);
 int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c);
+int64_t jail_cgroup_pids(const struct jail_cgroup *c); /* now */
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out);
 void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare); /* everything in it but spare */
 void jail_cgroup_close(struct jail_cgroup *c);

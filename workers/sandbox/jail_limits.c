@@ -164,7 +164,6 @@ enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err
 
 enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, bool fresh, struct err *err)
 {
-	enum { OURS = 2, PERIOD_US = 100000 }; /* spawner and init count, too */
 	bool ok;
 
 	if (c->v2) {
@@ -179,7 +178,7 @@ enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l
 	}
 	if (!ok)
 		return err_set(err, RC_BROKEN, "cgroup", "%s: memory limit: %s", c->memory, strerror(errno));
-	if (write_number(c->pids, "pids.max", l->pids + OURS) < 0)
+	if (write_number(c->pids, "pids.max", l->pids + JAIL_OUR_PIDS) < 0)
 		return err_set(err, RC_BROKEN, "cgroup", "%s: pids limit: %s", c->pids, strerror(errno));
 	return RC_OK;
 }
@@ -187,6 +186,11 @@ enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l
 int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c)
 {
 	return c->v2 ? read_number(c->cpuacct, "cpu.stat", "usage_usec") : read_number(c->cpuacct, "cpuacct.usage", NULL) / 1000;
+}
+
+int64_t jail_cgroup_pids(const struct jail_cgroup *c)
+{
+	return read_number(c->pids, "pids.current", NULL);
 }
 
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out)

@@ -263,7 +263,7 @@ struct running {
 	struct jail_result *result;
 	struct slice input;
 	int stdin_fd, out_fd, err_fd, report_fd, listener_socket, listener, pidfd, gate_fd;
-	int64_t begun_ms, look_ms, killed_ms, cpu_before_us;
+	int64_t begun_ms, look_ms, killed_ms, cpu_before_us, pids_seen;
 	bool killed;
 	bool starting, failed; /* a container that its runtime starts; that it could not start */
 	/* A container's pid 1 says how it ended as the last bytes of standard error, behind a mark. */
@@ -377,6 +377,14 @@ static void answer_refused(struct running *r)
 	}
 }
 
+static void see_pids(struct running *r)
+{
+	int64_t now = jail_cgroup_pids(&r->lane->cgroup);
+
+	if (now > r->pids_seen)
+		r->pids_seen = now;
+}
+
 static void watch_clocks(struct running *r)
 {
 	const struct jail_limits *l = &r->spawn->limits;
@@ -394,6 +402,7 @@ static void watch_clocks(struct running *r)
 	if (now_ms < r->look_ms)
 		return;
 	r->look_ms = now_ms + TICK_MS;
+	see_pids(r);
 	if (jail_cgroup_cpu_us(&r->lane->cgroup) - r->cpu_before_us >= l->cpu_ms * 1000) {
 		r->result->cpu_out = true;
 		kill_it(r);
@@ -594,6 +603,10 @@ static enum rc carry_out(struct running *r, bool started, struct err *err)
 	out->peaks.oom_kills -= before.oom_kills;
 	out->peaks.pids_refused -= before.pids_refused;
 	out->peaks.cpu_us -= before.cpu_us;
+	/* The kernel's peak is the lane's, of all its jobs: it counts where this one raised it.  Else we have what we saw, and what was refused. */
+	if (out->peaks.pids_peak <= before.pids_peak)
+		out->peaks.pids_peak = out->peaks.pids_refused > 0 ? r->spawn->limits.pids + JAIL_OUR_PIDS : r->pids_seen;
+	out->peaks.pids_peak = out->peaks.pids_peak > JAIL_OUR_PIDS ? out->peaks.pids_peak - JAIL_OUR_PIDS : 1;
 	if (l->oci && forget_container(l, err) != RC_OK)
 		rc = RC_BROKEN;
 	return rc;
