@@ -415,6 +415,22 @@ static struct host look(void)
 	};
 }
 
+/* Two languages by turns on two lanes: neither ends the interpreter that waits for the other. */
+static void languages_keep_their_lanes(struct jail *jail, const struct runtimes *runtimes, const char *folder)
+{
+	static const char *const names[] = { "bigint.py", "promises.js" };
+	enum { ROUNDS = 3 };
+	int before = 0;
+
+	for (int i = 0; i < ROUNDS * 2 && !jail_is_gone; i++) {
+		before = i == 2 ? warm_runs : before;
+		run_case(jail, runtimes, folder, names[i % 2], false);
+	}
+	if (warm_runs - before < (ROUNDS - 1) * 2)
+		printf("FAILED lanes: of %d runs in two languages by turns only %d met an interpreter that waited\n", (ROUNDS - 1) * 2, warm_runs - before);
+	*(warm_runs - before == (ROUNDS - 1) * 2 ? &passed : &failed) += 1;
+}
+
 static void some_were_warm(void)
 {
 	if (warm_runs == 0)
@@ -462,6 +478,8 @@ int main(int argc, char **argv)
 	jail_attach(jail, loop, on_gone, NULL);
 	for (int i = 3; i < argc; i++)
 		run_folder(jail, &runtimes, argv[i]);
+	if (!oci && strstr(argv[argc - 1], "benign"))
+		languages_keep_their_lanes(jail, &runtimes, argv[argc - 1]);
 	jail_stop(jail);
 	loop_free(loop);
 	runtimes_release(&runtimes);

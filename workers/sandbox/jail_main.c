@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/mem.h"
 #include "base/slice.h"
 
@@ -36,6 +37,7 @@ struct slot {
 	pid_t pid;
 	bool busy;
 	int64_t job;
+	uint64_t waits; /* what it made ready behind its last job: a hash of that argv; 0: nothing */
 };
 
 static int complain(const struct err *err, int exit_code)
@@ -154,29 +156,70 @@ static enum rc open_lanes(const struct jail_place *place, struct slot *slots, in
 
 /* ---- between worker and lanes ---- */
 
+/* The argv of the interpreter that could take this job, and that its lane starts behind it; 0: none. */
+static uint64_t warm_hash(const struct doc *job)
+{
+	const struct doc *first = doc_at(doc_get(job, "runs"), 0);
+	const struct doc *argv = doc_get(first, "argv") ? doc_get(first, "warm") : doc_get(job, "warm");
+	AUTO_BUF struct buf text = BUF_INIT(JAIL_FRAME_BYTES);
+	struct sha256 sum;
+	uint64_t hash = 0;
+
+	if (!argv || doc_get(job, "compile") || doc_write(argv, &text) != RC_OK)
+		return 0;
+	sum = digest_sha256(buf_slice(&text));
+	memcpy(&hash, sum.bytes, sizeof(hash));
+	return hash;
+}
+
+/* The idle lane where the right one waits, else one where none does, so that languages do not end each other's; NULL: all are busy. */
+static struct slot *idle_lane(struct slot *slots, int count, uint64_t waits)
+{
+	struct slot *best = NULL;
+	int best_score = -1;
+
+	for (int i = 0; i < count; i++) {
+		int score = waits != 0 && slots[i].waits == waits ? 2 : slots[i].waits == 0 ? 1 : 0;
+
+		if (!slots[i].busy && score > best_score) {
+			best = &slots[i];
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+static enum rc give(struct slot *slots, int count, const struct doc *job, struct slice frame, struct err *err)
+{
+	uint64_t waits = warm_hash(job);
+	struct slot *s = idle_lane(slots, count, waits);
+
+	if (!s)
+		return err_set(err, RC_BROKEN, "lanes", "more jobs than lanes");
+	s->busy = true;
+	s->job = doc_get_int(job, "job", 0);
+	s->waits = waits;
+	return wire_write_frame(s->socket, frame, err);
+}
+
 static enum rc from_worker(int worker, struct slot *slots, int count, struct buf *frame, struct err *err)
 {
 	AUTO_DOC struct doc *d = NULL;
 	enum rc rc = wire_read_frame(worker, frame, err);
 	int64_t id;
-	bool stop;
 
 	if (rc == RC_OK)
 		rc = doc_read(buf_slice(frame), JAIL_FRAME_BYTES, &d, err);
 	if (rc != RC_OK)
 		return rc;
+	if (!doc_get(d, "stop"))
+		return give(slots, count, d, buf_slice(frame), err);
 	id = doc_get_int(d, "job", 0);
-	stop = doc_get(d, "stop") != NULL;
 	for (int i = 0; i < count; i++) {
-		if (stop ? !slots[i].busy || slots[i].job != id : slots[i].busy)
-			continue;
-		if (!stop) {
-			slots[i].busy = true;
-			slots[i].job = id;
-		}
-		return wire_write_frame(slots[i].socket, buf_slice(frame), err);
+		if (slots[i].busy && slots[i].job == id)
+			return wire_write_frame(slots[i].socket, buf_slice(frame), err);
 	}
-	return stop ? RC_OK : err_set(err, RC_BROKEN, "lanes", "more jobs than lanes");
+	return RC_OK; /* it has ended meanwhile */
 }
 
 static enum rc from_lane(int worker, struct slot *slot, struct buf *frame, struct err *err)
