@@ -121,6 +121,7 @@ struct one {
 	bool started_anew;
 	char why[1024];
 };
+static char last_output[256];
 
 static bool has_word(const char *words, const char *word)
 {
@@ -164,6 +165,7 @@ static void compare(struct one *k, const struct outcome *o)
 
 	if (buf_add_unbase64(&out, o->out.base64) != RC_OK || buf_add_unbase64(&err_out, o->err_out.base64) != RC_OK)
 		(void)snprintf(k->why, sizeof(k->why), "output is not base64");
+	(void)snprintf(last_output, sizeof(last_output), "%.*s", (int)out.len, out.len > 0 ? out.data : "");
 	for (size_t i = 0; i < o->refused_call_count; i++) {
 		named = named || slice_is(o->refused_calls[i].name, w->refused);
 		unnamed = unnamed && !slice_is(o->refused_calls[i].name, w->unnamed[0] ? w->unnamed : "-");
@@ -431,6 +433,26 @@ static void languages_keep_their_lanes(struct jail *jail, const struct runtimes 
 	*(warm_runs - before == (ROUNDS - 1) * 2 ? &passed : &failed) += 1;
 }
 
+/* Not one word of two runs in interpreters that waited is the same, but for the last, whose seed is fixed for every run. */
+static void chance_is_each_runs_own(struct jail *jail, const struct runtimes *runtimes, const char *folder)
+{
+	char first[sizeof(last_output)], *save_a, *save_b, *a, *b;
+	int before, same = 0, words = 0;
+
+	run_case(jail, runtimes, folder, "random.py", false);
+	before = warm_runs;
+	run_case(jail, runtimes, folder, "random.py", false);
+	memcpy(first, last_output, sizeof(first));
+	run_case(jail, runtimes, folder, "random.py", false);
+	a = strtok_r(first, " \n", &save_a);
+	b = strtok_r(last_output, " \n", &save_b);
+	for (; a && b; a = strtok_r(NULL, " \n", &save_a), b = strtok_r(NULL, " \n", &save_b), words++)
+		same += strcmp(a, b) == 0;
+	if (words != 6 || same != 1 || warm_runs != before + 2)
+		printf("FAILED chance: %d of %d words are the same in two of %d warm runs\n", same, words, warm_runs - before);
+	*(words == 6 && same == 1 && warm_runs == before + 2 ? &passed : &failed) += 1;
+}
+
 static void some_were_warm(void)
 {
 	if (warm_runs == 0)
@@ -478,8 +500,10 @@ int main(int argc, char **argv)
 	jail_attach(jail, loop, on_gone, NULL);
 	for (int i = 3; i < argc; i++)
 		run_folder(jail, &runtimes, argv[i]);
-	if (!oci && strstr(argv[argc - 1], "benign"))
+	if (!oci && strstr(argv[argc - 1], "benign")) {
 		languages_keep_their_lanes(jail, &runtimes, argv[argc - 1]);
+		chance_is_each_runs_own(jail, &runtimes, argv[argc - 1]);
+	}
 	jail_stop(jail);
 	loop_free(loop);
 	runtimes_release(&runtimes);

@@ -23,7 +23,7 @@ def become(path):
     main.__dict__.update(__builtins__=builtins, __loader__=__loader__, __file__=name)
     sys.modules["__main__"] = main
     code = run(name, main.__dict__)
-    if leave_threads():
+    if leave_threads() and "ctypes" not in sys.modules:  # what C has not yet written, only its own exit() writes
         end(code, main.__dict__)
     sys.exit(code)
 
