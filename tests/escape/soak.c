@@ -299,9 +299,10 @@ static bool nobody_survived(const struct outcome *o, const struct sort *k)
 	struct family now = family_look();
 
 	survivors += now.strangers;
-	if (overshoot_count < (long)COUNT_OF(overshoot_ms))
+	/* A machine that is busy with something else may not have started all of them in time: such a run is no sample. */
+	if (o->out.bytes > 0 && overshoot_count < (long)COUNT_OF(overshoot_ms))
 		overshoot_ms[overshoot_count++] = o->wall_ms - k->limits.wall_ms;
-	return now.strangers == 0 && o->signal == 9 && o->pids_peak >= 64;
+	return now.strangers == 0 && o->signal == 9 && (o->out.bytes == 0 || o->pids_peak >= 64);
 }
 
 static struct sort many = { "64-processes", "shell", "i=0; while [ $i -lt 63 ]; do sleep 600 & i=$((i + 1)); done; echo all; wait\n", RUN_TIMEOUT,
@@ -320,7 +321,8 @@ static void against_the_wall(struct soak *s, long count)
 	printf("{\"name\":\"sandbox_wall_overshoot_ms\",\"samples\":[");
 	for (long i = 0; i < overshoot_count; i++)
 		printf("%s%lld", i ? "," : "", (long long)overshoot_ms[i]);
-	printf("]}\n%ld survivors\n", survivors);
+	printf("]}\n%ld survivors, %ld of %ld with all 64\n", survivors, overshoot_count, count);
+	s->failed += overshoot_count == 0;
 }
 
 /* ---- */
