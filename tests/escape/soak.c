@@ -348,6 +348,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Use: soak JAIL RUNTIMES mixed|soak|wall N\n");
 		return 2;
 	}
+	(void)setvbuf(stdout, NULL, _IOLBF, 0); /* whoever ends it sees how far it came */
 	for (size_t i = 0; i < COUNT_OF(kinds); i++)
 		make_request(&kinds[i]);
 	make_request(&many);
