@@ -18,6 +18,7 @@
 // test: for await (const x of ag()) assert.equal(x, 1)
 // test: const o = cyc(); assert.equal(o.self.self.v, 1); assert.ok(Object.is(nz(), -0) && Number.isNaN(nan()))
 // test: new Promise((ok, no) => cb2((e, v) => e ? no(e) : ok(v))).then(v => assert.equal(v, 9))
+// test: cb2((e, v) => assert.equal(v, 9)); setTimeout(() => cb2((e, v) => assert.equal(v, 9)), 20)
 // test: const assert = require('node:assert/strict'); assert.deepEqual(require('./main.js').add(1, 1), 2)
 const assert = require('assert');
 const EventEmitter = require('events');

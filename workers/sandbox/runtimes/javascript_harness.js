@@ -29,11 +29,11 @@ const nap = new Int32Array(new SharedArrayBuffer(4));
 const remotes = new WeakMap(); /* a remote of ours -> its key over there; an error of theirs, too */
 
 class Channel {
-	constructor(fd, socket, gone) {
-		Object.assign(this, { fd, socket, gone, input: Buffer.alloc(0), table: new Map(), keys: new Map(), pending: new Map(), asked: 0, waiting: 0 });
+	constructor(fd, socket, gone, closed = gone) {
+		Object.assign(this, { fd, socket, gone, input: Buffer.alloc(0), table: new Map(), keys: new Map(), pending: new Map(), asked: 0, served: 0, waiting: 0 });
 		socket.on('data', bytes => this.took(bytes));
-		socket.on('close', gone);
-		socket.on('error', gone);
+		socket.on('close', () => { this.closed = true; closed(); });
+		socket.on('error', () => { this.closed = true; closed(); });
 	}
 
 	send(message) {
@@ -47,6 +47,8 @@ class Channel {
 
 	/* The descriptor does not block, because the event loop reads it, too. */
 	patiently(act) {
+		if (this.closed)
+			this.gone();
 		for (let ms = 0.02; ; ms = Math.min(ms * 1.5, 2)) {
 			try {
 				return act();
@@ -311,6 +313,8 @@ class Channel {
 	}
 
 	serve([op, id, ...rest]) {
+		if (op === 'idle')
+			return this.idle(id);
 		if (op === 'await') {
 			const held = this.table.get(rest[0]);
 			if (!(held instanceof Promise))
@@ -369,12 +373,17 @@ function overwrite(mine, now) {
 /* ---- the test's side ---- */
 
 class Tester extends Channel {
+	idle() {
+		this.gone(); /* not for the program to ask */
+	}
+
 	captures() {
 		return console.log !== this.log;
 	}
 
 	/* The program calls a function of the test, or looks at an object that the test made: no more than that. */
 	perform(id, op, key, args) {
+		this.served++;
 		try {
 			const mine = this.table.get(key);
 			const values = list => list.map(x => this.unpack(x));
@@ -455,7 +464,9 @@ function testSide() {
 	process.on('SIGUSR1', () => {}); /* else it starts node's debugger, which anyone on loopback may talk to */
 	child = spawn(process.execPath, ['--max-old-space-size=256', __filename, 'program'], { stdio: ['inherit', 'inherit', 'inherit', 'pipe'] });
 	const socket = child.stdio[FD];
-	const c = new Tester(socket._handle.fd, socket, () => over ? leave(process.exitCode ?? 0) : fail('the program under test ended before it answered'));
+	const ended = () => fail('the program under test ended before it answered');
+	/* That it has ended is no matter only when the test is over and waits for nothing; whatever still runs and asks it meets ended(). */
+	const c = new Tester(socket._handle.fd, socket, ended, () => over && c.waiting === 0 ? 0 : ended());
 	c.log = console.log;
 	child.on('error', () => fail('the program under test could not be started'));
 	const [, , , names, exported] = c.ask('load', [...new Set(source.match(/[A-Za-z_$][\w$]*/g) ?? [])]);
@@ -469,6 +480,12 @@ function testSide() {
 	const show = e => fs.writeSync(2, `${e instanceof Error ? e.stack.split('\n').filter(l => !l.includes('airlock_harness') && !l.includes('node:')).join('\n') : String(e)}\n`);
 	process.on('uncaughtException', e => { show(e); fail(); });
 	process.on('unhandledRejection', e => { show(e); fail(); });
+	/* What the program still has to do, it may do: a callback that comes late is of the test, too. */
+	let asked = -1;
+	process.on('beforeExit', () => {
+		if (over && !c.closed && c.asked + c.served !== asked)
+			c.later('idle').then(() => { asked = c.asked + c.served; });
+	});
 	process.on('exit', () => {
 		child.kill('SIGKILL');
 		if (!over) {
@@ -484,6 +501,14 @@ function testSide() {
 /* ---- the program's side: nothing here is trusted by the other ---- */
 
 class Program extends Channel {
+	idle(id) {
+		this.socket.unref();
+		process.once('beforeExit', () => {
+			this.socket.ref();
+			this.reply(id, 'value', null);
+		});
+	}
+
 	perform(id, op, key, args, capture) {
 		const values = op === 'call' || op === 'new' ? args.map(x => this.unpack(x)) : args.slice(1).map(x => this.unpack(x));
 		const before = values.map(v => isContainer(v) ? JSON.stringify(this.pack(v)) : null);
