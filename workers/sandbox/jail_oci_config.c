@@ -51,7 +51,7 @@ static struct doc *rlimits(const struct jail_limits *l)
 	return list;
 }
 
-static struct doc *process(const struct jail_spawn *s)
+static struct doc *process(const struct jail_spawn *s, bool guard)
 {
 	static const char *const sets[] = { "bounding", "effective", "permitted", "inheritable", "ambient" };
 	struct doc *p = doc_new_object(), *user = doc_new_object(), *capabilities = doc_new_object();
@@ -59,14 +59,14 @@ static struct doc *process(const struct jail_spawn *s)
 	const char *at = s->text;
 
 	doc_add(arguments, text(JAIL_INSIDE));
-	doc_add(arguments, text(s->guard ? JAIL_INSIDE_GUARD : JAIL_INSIDE_PLAIN));
+	doc_add(arguments, text(guard ? JAIL_INSIDE_GUARD : JAIL_INSIDE_PLAIN));
 	for (uint32_t i = 0; i < s->argc + s->envc; i++, at += strlen(at) + 1)
 		doc_add(i < s->argc ? arguments : environment, text(at));
 	/* The one capability, in the container's own user namespace, that airlock-inside needs to unmount /proc; it gives it away before the program. */
 	for (size_t i = 0; i < COUNT_OF(sets); i++) {
 		struct doc *set = doc_new_array();
 
-		if (s->guard)
+		if (guard)
 			doc_add(set, text("CAP_SYS_ADMIN"));
 		doc_set(capabilities, sets[i], set);
 	}
@@ -98,7 +98,7 @@ static void add_mount(struct doc *list, const char *to, const char *type, const 
 	doc_add(list, m);
 }
 
-static struct doc *mounts(const struct jail_spawn *s)
+static struct doc *mounts(const struct jail_spawn *s, bool gvisor)
 {
 	static const char *const proc[] = { "nosuid", "nodev", "noexec", "subset=pid" };
 	static const char *const dev[] = { "nosuid", "noexec", "mode=755", "size=64k" };
@@ -108,7 +108,10 @@ static struct doc *mounts(const struct jail_spawn *s)
 
 	/* Runtimes work through it until the program's first instruction; for processes that must have no way into one another airlock-inside takes
 	 * it away. */
-	add_mount(list, "/proc", "proc", "proc", proc, COUNT_OF(proc));
+	if (s->guard && gvisor) /* which has its own already, and takes this in its place */
+		add_mount(list, "/proc", "tmpfs", "tmpfs", dev, COUNT_OF(dev));
+	else
+		add_mount(list, "/proc", "proc", "proc", proc, COUNT_OF(proc));
 	add_mount(list, "/dev", "tmpfs", "tmpfs", dev, COUNT_OF(dev));
 	for (size_t i = 0; i < COUNT_OF(parts); i++) {
 		char from[192];
@@ -323,8 +326,8 @@ enum rc jail_oci_config(const struct jail_lane *l, const struct jail_spawn *s, c
 	doc_set(root, "path", text(JAIL_RUN_DIR "/root"));
 	doc_set_bool(root, "readonly", true);
 	doc_set(d, "root", root);
-	doc_set(d, "process", process(s));
-	doc_set(d, "mounts", mounts(s));
+	doc_set(d, "process", process(s, s->guard && !l->oci->gvisor));
+	doc_set(d, "mounts", mounts(s, l->oci->gvisor));
 	doc_set(d, "linux", linux_part(l, s, listener));
 	return doc_write(d, out);
 }
