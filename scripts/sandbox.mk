@@ -52,3 +52,7 @@ check-oci: $(OCI_PROGRAMS) ## the same programs in containers of each OCI runtim
 
 check-oci-long: $(OCI_PROGRAMS) # gVisor
 	@$(OCI_TEST) -- runsc
+
+.PHONY: rootfs
+rootfs: ## a root file system that programs see instead of this machine's /usr: run/rootfs, or ROOTFS=folder (as root)
+	@$(AS_ROOT) scripts/rootfs $(ROOTFS)
