@@ -1,6 +1,8 @@
 /*
  * samples: how long programs take in the sandbox, one JSON line a kind, for a harness that compares.
- * Use: samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]].   {"name":"sandbox_python_warm_ms","samples":[2.1,...]}
+ * Use: samples JAIL RUNTIMES - [PAUSE_MS]   a name a line on standard input, its milliseconds on standard output: for who takes turns with peers
+ *      samples JAIL RUNTIMES rate SECONDS  python programs a second on two lanes, one number; cold or warm, as it comes
+ *      samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]].   {"name":"sandbox_python_warm_ms","samples":[2.1,...]}
  * A sample is from the order's leaving to its outcome's arrival, at this side of the jail's socket; a pause before each, because an
  * interpreter can be started ahead only in an idle lane.  sandbox_python_bare_ms starts the same interpreter without any sandbox.  The kinds
  * of a group take turns, so that a machine that is busy with something else is so for all of them.
@@ -121,6 +123,69 @@ static void sample_group(struct bench *b, const struct runtimes *all, const stru
 	mem_free(all_series);
 }
 
+/* Two at a time until the time is over. */
+struct flow { struct bench *bench; const struct runtime *runtime; int64_t until_us; int64_t done; int busy; };
+
+static void flow_next(struct flow *f);
+
+static void flowed(void *arg, enum rc rc, struct outcome *o, const struct err *err)
+{
+	struct flow *f = arg;
+
+	(void)err;
+	f->bench->failed = f->bench->failed || rc != RC_OK || o->verdict != RUN_OK;
+	if (rc == RC_OK)
+		outcome_release(o);
+	f->done++;
+	f->busy--;
+	if (!f->bench->failed && clock_mono_us() < f->until_us)
+		flow_next(f);
+	if (f->busy == 0)
+		loop_stop(f->bench->loop);
+}
+
+static void flow_next(struct flow *f)
+{
+	struct run_order order = { .runtime = f->runtime, .program = SLICE_LITERAL("print(1)\n"), .request = f->bench->request };
+	struct run *run;
+	struct err err;
+
+	if (run_begin(f->bench->jail, &order, flowed, f, &run, &err) == RC_OK)
+		f->busy++;
+	else
+		f->bench->failed = true;
+}
+
+static void sample_rate(struct bench *b, const struct runtimes *all, int seconds)
+{
+	int64_t begun = clock_mono_us();
+	struct flow f = { .bench = b, .runtime = runtimes_find(all, SLICE_LITERAL("python")), .until_us = begun + (int64_t)seconds * 1000000 };
+
+	flow_next(&f);
+	flow_next(&f);
+	if (f.busy > 0)
+		loop_run(b->loop);
+	printf("%.1f\n", (double)f.done * 1e6 / (double)(clock_mono_us() - begun));
+}
+
+static void serve_names(struct bench *b, const struct runtimes *all, const struct sort *kinds, size_t count, int pause_ms)
+{
+	struct series *one = mem_new(sizeof(*one));
+	char line[64];
+
+	while (!b->failed && fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = 0;
+		one->count = 0;
+		for (size_t i = 0; i < count; i++) {
+			if (strcmp(kinds[i].name, line) == 0)
+				sample_once(b, all, &kinds[i], pause_ms, one);
+		}
+		printf("%.3f\n", one->count ? one->ms[0] : -1.0);
+		(void)fflush(stdout);
+	}
+	mem_free(one);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct sort kinds[] = {
@@ -132,7 +197,8 @@ int main(int argc, char **argv)
 		{ "sandbox_true_ms", "shell", ":\n", true, false, 3 },
 		{ "sandbox_c_gcc_ms", "c", "int main(void) { return 0; }\n", true, false, 4 },
 	};
-	int rounds = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 30, pause_ms = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 60;
+	bool serve = argc > 3 && strcmp(argv[3], "-") == 0, rate = argc > 4 && strcmp(argv[3], "rate") == 0;
+	int rounds = serve || rate ? 1 : argc > 3 ? (int)strtol(argv[3], NULL, 10) : 30, pause_ms = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 60;
 	struct runtimes *runtimes = mem_new(sizeof(*runtimes));
 	struct bench b = { .request = mem_new(sizeof(*b.request)) };
 	struct err err = { 0 };
@@ -141,13 +207,17 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Use: samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]]\n");
 		return 2;
 	}
-	if (runtimes_open(argv[2], runtimes, &err) != RC_OK || jail_start(&(struct jail_how){ .program = argv[1], .lanes = 1 }, &b.jail, &err) != RC_OK) {
+	if (runtimes_open(argv[2], runtimes, &err) != RC_OK || jail_start(&(struct jail_how){ .program = argv[1], .lanes = rate ? 2 : 1 }, &b.jail, &err) != RC_OK) {
 		fprintf(stderr, "samples: %s\n", err.text);
 		return 1;
 	}
 	b.loop = loop_new();
 	jail_attach(b.jail, b.loop, gone, &b);
-	for (size_t i = 0, n; i < COUNT_OF(kinds) && !b.failed; i += n) {
+	if (serve)
+		serve_names(&b, runtimes, kinds, COUNT_OF(kinds), pause_ms);
+	else if (rate)
+		sample_rate(&b, runtimes, pause_ms);
+	for (size_t i = 0, n; !serve && !rate && i < COUNT_OF(kinds) && !b.failed; i += n) {
 		for (n = 1; i + n < COUNT_OF(kinds) && kinds[i + n].group == kinds[i].group; n++)
 			continue;
 		sample_group(&b, runtimes, &kinds[i], n, rounds, pause_ms);
