@@ -19,6 +19,7 @@ JAIL_AND_RUNTIMES = $(OUT)/bin/airlock-jail workers/sandbox/runtimes
 check-escape: $(OUT)/escape/escape $(OUT)/escape/tasks $(OUT)/escape/samples $(OUT)/escape/soak $(OUT)/bin/airlock-jail $(OUT)/bin/airlock-run ## hostile and benign programs in the jail, each with the outcome it must have (as root)
 	@$(AS_ROOT) $(OUT)/escape/escape $(JAIL_AND_RUNTIMES) tests/escape/hostile tests/escape/benign
 	@$(AS_ROOT) tests/escape/run.sh $(OUT)/bin
+	@$(AS_ROOT) tests/escape/examples.sh $(OUT)/bin
 	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) mixed 96
 	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) soak 400
 	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) wall 3

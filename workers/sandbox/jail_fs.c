@@ -20,7 +20,7 @@
 
 /* What is shown of the host, read-only. */
 static const char *const tops[] = { "usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
-static const char *const etc[] = { "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types" };
+static const char *const etc[] = { "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types", "java-17-openjdk" };
 static const char *const nodes[] = { "null", "zero", "full", "random", "urandom" };
 
 /* ---- inside: the tree, in init; returns 0 or -1 with errno; no allocation ---- */
