@@ -17,7 +17,7 @@ KINDS = { # name -> the jail's own kinds, what peers run, aim of the first
     "true": (["sandbox_true_ms"], ["/bin/true"], 3),
     "python": (["sandbox_python_warm_ms", "sandbox_python_exec_ms"], ["/usr/bin/python3", "-s", "-B", "-c", "print(1)"], 3),
     "node": (["sandbox_node_warm_ms", "sandbox_node_exec_ms"], ["/usr/bin/node", "-e", "console.log(1)"], 50),
-    "c": (["sandbox_c_gcc_ms"], ["/bin/sh", "-c", C], 60),
+    "c": (["sandbox_c_gcc_ms", "sandbox_c_cached_ms"], ["/bin/sh", "-c", C], 60),
 }
 BWRAP = ["--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib",
          "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/tmp/work", "--chdir", "/tmp/work"]

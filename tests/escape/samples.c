@@ -57,11 +57,16 @@ static void gone(void *arg)
 
 static int64_t run_us(struct bench *b, const struct runtime *r, const struct sort *k)
 {
+	char unlike[128];
 	struct run_order order = { .runtime = r, .program = slice_text(k->source), .exec = k->anew, .request = b->request };
 	int64_t begun = clock_mono_us();
 	struct run *run;
 	struct err err;
 
+	/* Compiled each time, where that is what is measured. */
+	(void)snprintf(unlike, sizeof(unlike), "%s/* %lld */\n", k->source, (long long)begun);
+	if (strstr(k->name, "_gcc_"))
+		order.program = slice_text(unlike);
 	if (run_begin(b->jail, &order, ran, b, &run, &err) == RC_OK)
 		loop_run(b->loop);
 	else
@@ -196,6 +201,7 @@ int main(int argc, char **argv)
 		{ "sandbox_node_exec_ms", "javascript", "console.log(1)\n", true, false, 2 },
 		{ "sandbox_true_ms", "shell", ":\n", true, false, 3 },
 		{ "sandbox_c_gcc_ms", "c", "int main(void) { return 0; }\n", true, false, 4 },
+		{ "sandbox_c_cached_ms", "c", "int main(void) { return 1 - 1; }\n", true, false, 4 },
 	};
 	bool serve = argc > 3 && strcmp(argv[3], "-") == 0, rate = argc > 4 && strcmp(argv[3], "rate") == 0;
 	int rounds = serve || rate ? 1 : argc > 3 ? (int)strtol(argv[3], NULL, 10) : 30, pause_ms = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 60;

@@ -45,6 +45,7 @@ enum {
 #define JAIL_MEMORY_BYTES (64LL * 1024 * 1024 * 1024)
 #define JAIL_RUN_DIR "/run/airlock-jail"
 #define JAIL_BASE JAIL_RUN_DIR "/base" /* sandbox.rootfs, where there is one */
+#define JAIL_CACHE_DIR JAIL_RUN_DIR "/cache" /* jail_cache.c's; no job sees it */
 #define JAIL_BOX "/work"
 #define JAIL_CONTAINER "job"           /* a container's control group, below its lane's */
 #define JAIL_INSIDE "/.airlock-inside" /* in a container: what is pid 1 there */

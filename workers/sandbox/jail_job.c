@@ -12,6 +12,7 @@
  * Answer: {"job":17,"backend":"oci crun",                                              (backend: only where a runtime isolates)
  *          "compile":RESULT,"runs":[RESULT...],"files":[{"name","bytes","sha256","base64"}],"files_refused":[{"name","why"}]}
  * RESULT: {"exit_code":0,"signal":0,"wall_ms":..,...,"stdout":{"bytes":..,"truncated":..,"base64":..},"refused":[...]}
+ * A compile of exactly what was compiled before may come from the jail's cache: "cached":true, and no time.
  * A failed compile ends the job: runs is then empty.  The compile's product goes from one box to the next only through here.
  */
 #include "jail_inside.h"
@@ -25,6 +26,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
+#include "jail_cache.h"
 #include "jail_oci.h"
 
 enum { NAME_BYTES = 200 };
@@ -276,14 +278,42 @@ static bool ended_well(const struct jail_result *r)
 	return WIFEXITED(r->end.status) && WEXITSTATUS(r->end.status) == 0 && !r->timed_out && !r->cpu_out && !r->stopped;
 }
 
+/* The phase itself; *worth_keeping: it left what it should, and asked for nothing it may not. */
+static enum rc compile_anew(struct job *j, const struct jail_spawn *s, const char *product, bool *go_on, bool *worth_keeping, struct err *err)
+{
+	struct jail_result r = { 0 };
+	struct err why;
+	enum rc rc = run_in_box(j, s, NULL, SLICE_EMPTY, &r, err);
+
+	if (rc == RC_OK) {
+		*go_on = ended_well(&r);
+		if (*go_on && jail_box_get(j->lane->box, product, &j->product, &why) != RC_OK)
+			*go_on = false; /* the compiler said well done and left nothing: an outcome, told by its exit code 0 and no runs */
+		*worth_keeping = *go_on && r.refused.calls == 0;
+		doc_set(j->answer, "compile", result_doc(&r));
+	}
+	jail_box_unmount(j->lane->box);
+	jail_result_release(&r);
+	return rc;
+}
+
+static struct doc *cached_doc(void)
+{
+	const struct jail_result nothing = { 0 };
+	struct doc *d = result_doc(&nothing);
+
+	doc_set_bool(d, "cached", true);
+	return d;
+}
+
 /* true in *go_on: there is something to run. */
 static enum rc compile(struct job *j, bool *go_on, struct err *err)
 {
 	const struct doc *d = doc_get(j->doc, "compile");
 	struct slice product = doc_get_text(d, "product");
 	struct jail_spawn *s = mem_new(sizeof(*s));
-	struct jail_result r = { 0 };
-	struct err why;
+	char key[SHA256_HEX_BYTES];
+	bool has_key, keep = false;
 	enum rc rc;
 
 	*go_on = true;
@@ -292,18 +322,15 @@ static enum rc compile(struct job *j, bool *go_on, struct err *err)
 		return RC_OK;
 	}
 	rc = prepare(j, doc_get(d, "argv"), doc_get(d, "limits"), s, err);
-	if (rc == RC_OK)
-		rc = run_in_box(j, s, NULL, SLICE_EMPTY, &r, err);
-	if (rc == RC_OK) {
-		*go_on = ended_well(&r);
-		if (*go_on && jail_box_get(j->lane->box, product.ptr, &j->product, &why) != RC_OK)
-			*go_on = false; /* the compiler said well done and left nothing: an outcome, told by its exit code 0 and no runs */
-		if (*go_on)
-			j->product_name = product.ptr;
-		doc_set(j->answer, "compile", result_doc(&r));
-	}
-	jail_box_unmount(j->lane->box);
-	jail_result_release(&r);
+	has_key = rc == RC_OK && jail_cache_key(j->doc, j->lane->base, key);
+	if (has_key && jail_cache_get(JAIL_CACHE_DIR, key, &j->product))
+		doc_set(j->answer, "compile", cached_doc());
+	else if (rc == RC_OK)
+		rc = compile_anew(j, s, product.ptr, go_on, &keep, err);
+	if (has_key && keep)
+		jail_cache_put(JAIL_CACHE_DIR, key, buf_slice(&j->product));
+	if (rc == RC_OK && *go_on)
+		j->product_name = product.ptr;
 	mem_free(s);
 	return rc;
 }

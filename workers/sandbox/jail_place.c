@@ -39,6 +39,9 @@ static enum rc own_mounts(const char *rootfs, bool all, struct err *err)
 		return err_set(err, RC_BROKEN, "place", "cannot mount a tmpfs at " JAIL_RUN_DIR ": %s", strerror(errno));
 	if (mkdir(JAIL_RUN_DIR "/root", 0755) < 0)
 		return err_set(err, RC_BROKEN, "place", "cannot make " JAIL_RUN_DIR "/root: %s", strerror(errno));
+	if (mkdir(JAIL_CACHE_DIR, 0700) < 0 ||
+	    mount("airlock-cache", JAIL_CACHE_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64m,nr_inodes=4096,mode=700") < 0)
+		return err_set(err, RC_BROKEN, "place", "cannot mount a tmpfs at " JAIL_CACHE_DIR ": %s", strerror(errno));
 	/* Boxes that a supervisor mounts are to be seen where a lane's runtime works, in a namespace below ours. */
 	if (all && mount(NULL, JAIL_RUN_DIR, NULL, MS_SHARED, NULL) < 0)
 		return err_set(err, RC_BROKEN, "place", "cannot share the mounts of " JAIL_RUN_DIR ": %s", strerror(errno));

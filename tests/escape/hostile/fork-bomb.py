@@ -1,4 +1,5 @@
 # expect: pids_limit
+# gvisor: memory_limit timeout cpu_limit
 # limits: wall_ms=1500 pids=32
 import os
 while True:
