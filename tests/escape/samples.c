@@ -65,7 +65,7 @@ static int64_t run_us(struct bench *b, const struct runtime *r, const struct sor
 
 	/* Compiled each time, where that is what is measured. */
 	(void)snprintf(unlike, sizeof(unlike), "%s/* %lld */\n", k->source, (long long)begun);
-	if (strstr(k->name, "_gcc_"))
+	if (strstr(k->name, "_gcc_") || strstr(k->name, "_tcc_"))
 		order.program = slice_text(unlike);
 	if (run_begin(b->jail, &order, ran, b, &run, &err) == RC_OK)
 		loop_run(b->loop);
@@ -201,6 +201,7 @@ int main(int argc, char **argv)
 		{ "sandbox_node_exec_ms", "javascript", "console.log(1)\n", true, false, 2 },
 		{ "sandbox_true_ms", "shell", ":\n", true, false, 3 },
 		{ "sandbox_c_gcc_ms", "c", "int main(void) { return 0; }\n", true, false, 4 },
+		{ "sandbox_c_tcc_ms", "tcc", "int main(void) { return 0; }\n", true, false, 4 },
 		{ "sandbox_c_cached_ms", "c", "int main(void) { return 1 - 1; }\n", true, false, 4 },
 	};
 	bool serve = argc > 3 && strcmp(argv[3], "-") == 0, rate = argc > 4 && strcmp(argv[3], "rate") == 0;

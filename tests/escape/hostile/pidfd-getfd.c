@@ -1,4 +1,5 @@
 // expect: violation
+// gvisor: nonzero_exit
 // refused: pidfd_getfd
 #include <sys/syscall.h>
 #include <unistd.h>

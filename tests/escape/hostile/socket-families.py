@@ -1,4 +1,5 @@
 # expect: violation
+# gvisor: violation
 # refused: socket
 # stdout: closed: 5
 import socket
