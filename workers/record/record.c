@@ -80,6 +80,7 @@ static void start_at(struct shard *p, int64_t next)
 
 	p->generation++;
 	p->next = p->read_to = next;
+	p->skipped = false;
 	p->mark_at_ms = 0;
 	if (p->to_start)
 		kafka_start(p->record->consumer, at(p), next >= 0 ? next : KAFKA_LOG_START);
@@ -102,7 +103,8 @@ static void taken(void *arg, enum rc rc, const struct db_result *result, const s
 		if (!digest_unhex(db_field(result, 0, 1), &p->head))
 			memset(p->head.bytes, 0, SHA256_BYTES); /* no message yet */
 		p->state = p->was_stalled ? SHARD_STALLED : SHARD_OWNED;
-		if (p->to_start || next < p->next || next > p->read_to)
+		p->retry_ms = p->was_stalled ? clock_mono_ms() + STALL_MS : 0;
+		if (p->to_start || p->skipped || next < p->next || next > p->read_to)
 			start_at(p, next);
 		p->next = next;
 		store_wake(p->record->store);
@@ -240,6 +242,8 @@ static void on_record(void *arg, struct kafka_record *k)
 	enum rc rc;
 
 	if (p == NULL || p->state != SHARD_OWNED || k->offset < p->read_to) {
+		if (p != NULL && k->offset >= p->read_to)
+			p->skipped = true; /* while its row is asked for: read again from where the row says */
 		kafka_record_free(k);
 		return;
 	}
@@ -273,6 +277,7 @@ static void on_error(void *arg, struct kafka_partition k, const struct err *err,
 
 		db_query(r->db, &reset_row, values, COUNT_OF(values), QUERY_MS, NULL, NULL);
 		p->generation++;
+		p->skipped = true;
 		p->state = SHARD_TAKING; /* and then from what the row says: the start */
 		look_first(p);
 	}

@@ -54,6 +54,7 @@ struct shard {
 	unsigned generation;     /* moves on when what was read is void: revoked, fenced, sought */
 	int64_t next;            /* as the row says; -1: from the start of the log */
 	int64_t read_to;         /* behind the last message taken into a batch */
+	bool skipped;            /* a message from there on came when it could not be taken */
 	struct sha256 head;
 	bool has_head;
 	int64_t retry_ms;        /* STALLED, FENCED: when to try again (monotonic) */
