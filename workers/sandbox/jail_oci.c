@@ -22,6 +22,7 @@
 enum {
 	CREATE_MS = 60000, /* far above what a machine at its limit takes: gVisor starts in a third of a second */
 	CALL_MS = 30000,
+	TURN_MS = 20,
 	CONFIG_BYTES = 256 * 1024,
 	PATH = JAIL_PATH_BYTES,
 };
@@ -89,8 +90,14 @@ static int call(const struct jail_oci *o, const char *const *arguments, const in
 	if (error)
 		return error;
 	p.fd = c.pidfd;
-	while ((ready = poll(&p, 1, wait_ms(&c))) < 0 && errno == EINTR)
-		continue;
+	/* gVisor's delete waits until its helpers are gone from the list of processes, and we, as pid 1, are who reaps them. */
+	for (ready = 0; ready <= 0 && wait_ms(&c) > 0;) {
+		siginfo_t dead = { 0 };
+
+		ready = poll(&p, 1, wait_ms(&c) < TURN_MS ? wait_ms(&c) : TURN_MS);
+		if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid > 0 && dead.si_pid != c.pid && getpid() == 1)
+			(void)waitpid(dead.si_pid, NULL, WNOHANG);
+	}
 	return finish(&c, ready <= 0);
 }
 
