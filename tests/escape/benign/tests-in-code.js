@@ -19,6 +19,8 @@
 // test: const o = cyc(); assert.equal(o.self.self.v, 1); assert.ok(Object.is(nz(), -0) && Number.isNaN(nan()))
 // test: new Promise((ok, no) => cb2((e, v) => e ? no(e) : ok(v))).then(v => assert.equal(v, 9))
 // test: cb2((e, v) => assert.equal(v, 9)); setTimeout(() => cb2((e, v) => assert.equal(v, 9)), 20)
+// test: const a = [1], o = { x: 1 }; assert.strictEqual(same(a), a); assert.notStrictEqual(copy(a), a); assert.strictEqual(same({ o }.o), o); assert.equal(typeof kind(), 'function'); assert.equal(kind()('7'), 7)
+// test: fs.writeFileSync('a', 'b'); assert.equal(fs.readFileSync('a', 'utf8'), 'b'); assert.equal(evaluate('1 + 1'), 2); await new Promise(ok => soon(ok, 1))
 // test: const assert = require('node:assert/strict'); assert.deepEqual(require('./main.js').add(1, 1), 2)
 const assert = require('assert');
 const EventEmitter = require('events');
@@ -40,5 +42,6 @@ async function* ag() { yield 1; }
 function* ids() { let i = 1; while (true) yield i++; }
 function cb2(f) { setTimeout(() => f(null, 9), 5); }
 const emitter = () => new EventEmitter();
+const same = x => x, copy = x => [...x], kind = () => Number, evaluate = eval, soon = setTimeout, fs = require('fs');
 module.exports = { add };
 if (require.main === module) process.exit(0);

@@ -25,6 +25,9 @@ for (const name of Object.getOwnPropertyNames(globalThis)) {
 	if (d && typeof d.value === 'function')
 		builtins.set(d.value, name);
 }
+/* Of node's functions these may come from the program: none makes code of a text. */
+const HARMLESS = new Set(['Array', 'ArrayBuffer', 'BigInt', 'Boolean', 'Date', 'Error', 'Map', 'Number', 'Object', 'Promise', 'RangeError', 'RegExp', 'Set', 'String',
+	'Symbol', 'SyntaxError', 'TypeError', 'isFinite', 'isNaN', 'parseFloat', 'parseInt', 'structuredClone', 'Buffer', 'URL', 'Uint8Array']);
 const nap = new Int32Array(new SharedArrayBuffer(4));
 const remotes = new WeakMap(); /* a remote of ours -> its key over there; an error of theirs, too */
 
@@ -149,12 +152,14 @@ class Channel {
 			return ['symbol', v.description ?? ''];
 		if (remotes.has(v) && !(v instanceof Error))
 			return ['home', remotes.get(v)];
+		if (this.received?.has(v))
+			return ['given', this.received.get(v)];
 		if (seen.has(v))
 			return ['same', seen.get(v)];
 		if (depth > DEPTH)
 			throw new RangeError('nested too deeply');
 		if (typeof v === 'function')
-			return builtins.has(v) ? ['builtin', builtins.get(v)] : ['function', this.register(v), String(v.name)];
+			return builtins.has(v) && this.mayTake(builtins.get(v)) ? ['builtin', builtins.get(v)] : ['function', this.register(v), String(v.name)];
 		const into = (tag, ...list) => [tag, ...list];
 		seen.set(v, seen.size);
 		const inner = x => this.pack(x, seen, depth + 1);
@@ -206,7 +211,8 @@ class Channel {
 		case 'symbol': return Symbol(a);
 		case 'home': return this.table.get(a);
 		case 'same': return seen[a];
-		case 'builtin': return builtins.has(globalThis[a]) ? globalThis[a] : undefined;
+		case 'builtin': return this.mayBring(a) && builtins.has(globalThis[a]) ? globalThis[a] : this.gone();
+		case 'given': return this.given?.[a];
 		case 'array': {
 			const list = made(new Array(a.length));
 			a.forEach((x, i) => Array.isArray(x) && x[0] === 'hole' ? 0 : define(list, i, inner(x)));
@@ -303,6 +309,7 @@ class Channel {
 		const [, , kind, value, changes, logs] = this.ask('do', op, key, args, captured);
 		for (const [i, now] of changes ?? [])
 			overwrite(given[i], this.unpack(now));
+		this.given = given; /* what it gives back is what it was given, not a copy */
 		for (const [method, list] of logs ?? []) {
 			if (['log', 'info', 'warn', 'error', 'debug'].includes(method))
 				console[method](...list.map(x => this.unpack(x)));
@@ -373,6 +380,14 @@ function overwrite(mine, now) {
 /* ---- the test's side ---- */
 
 class Tester extends Channel {
+	mayBring(name) {
+		return HARMLESS.has(name);
+	}
+
+	mayTake() {
+		return true;
+	}
+
 	idle() {
 		this.gone(); /* not for the program to ask */
 	}
@@ -412,6 +427,8 @@ class Tester extends Channel {
 				throw new TypeError('not for the program under test');
 			this.reply(id, 'value', value);
 		} catch (e) {
+			if (e?.code === 'ERR_ASSERTION' && !remotes.has(e))
+				this.failed(e); /* the program may not catch it */
 			this.reply(id, 'raise', e);
 		}
 	}
@@ -423,7 +440,7 @@ class Tester extends Channel {
 			if (!isName(name) || GLOBALS.has(name) || OBJECT_MEMBERS.has(name))
 				continue;
 			if (kind === 'module')
-				scope.set(name, PURE.has(value) ? require(value) : undefined);
+				scope.set(name, PURE.has(value) || (value === name && builtinModules.includes(value)) ? require(value) : undefined);
 			else if (kind === 'member' && PURE.has(value[0]))
 				scope.set(name, require(value[0])[value[1]]);
 			else if (kind === 'value')
@@ -465,8 +482,11 @@ function testSide() {
 	child = spawn(process.execPath, ['--max-old-space-size=256', __filename, 'program'], { stdio: ['inherit', 'inherit', 'inherit', 'pipe'] });
 	const socket = child.stdio[FD];
 	const ended = () => fail('the program under test ended before it answered');
-	/* That it has ended is no matter only when the test is over and waits for nothing; whatever still runs and asks it meets ended(). */
-	const c = new Tester(socket._handle.fd, socket, ended, () => over && c.waiting === 0 ? 0 : ended());
+	/* That it has ended is no matter only when the test is over and it has said, with nothing asked since, that it has nothing left to do. */
+	let known = -1;
+	const settled = () => over && c.waiting === 0 && c.asked + c.served === known;
+	const c = new Tester(socket._handle.fd, socket, ended, () => settled() ? 0 : ended());
+	c.failed = e => { show(e); fail(); };
 	c.log = console.log;
 	child.on('error', () => fail('the program under test could not be started'));
 	const [, , , names, exported] = c.ask('load', [...new Set(source.match(/[A-Za-z_$][\w$]*/g) ?? [])]);
@@ -481,10 +501,9 @@ function testSide() {
 	process.on('uncaughtException', e => { show(e); fail(); });
 	process.on('unhandledRejection', e => { show(e); fail(); });
 	/* What the program still has to do, it may do: a callback that comes late is of the test, too. */
-	let asked = -1;
 	process.on('beforeExit', () => {
-		if (over && !c.closed && c.asked + c.served !== asked)
-			c.later('idle').then(() => { asked = c.asked + c.served; });
+		if (c.asked + c.served !== known)
+			c.later('idle').then(() => { known = c.asked + c.served; });
 	});
 	process.on('exit', () => {
 		child.kill('SIGKILL');
@@ -501,6 +520,14 @@ function testSide() {
 /* ---- the program's side: nothing here is trusted by the other ---- */
 
 class Program extends Channel {
+	mayBring() {
+		return true;
+	}
+
+	mayTake(name) {
+		return HARMLESS.has(name); /* others are called here */
+	}
+
 	idle(id) {
 		this.socket.unref();
 		process.once('beforeExit', () => {
@@ -532,7 +559,9 @@ class Program extends Channel {
 			if (before[i] !== null && JSON.stringify(this.pack(v)) !== before[i])
 				changes.push([i, this.pack(v)]);
 		});
+		this.received = new Map(values.map((v, i) => [v, i]).filter(([v]) => isContainer(v)));
 		this.reply(id, kind, value, changes, logs);
+		this.received = undefined;
 	}
 
 	operate(op, mine, args, values) {
@@ -596,6 +625,8 @@ function programSide() {
 	c.reply = function (id) {
 		delete c.reply;
 		const modules = new Map(), members = new Map();
+		for (const name of candidates.names.filter(n => builtinModules.includes(n)))
+			modules.set(require(name), name);
 		for (const name of PURE) {
 			const m = require(name);
 			modules.set(m, name);
