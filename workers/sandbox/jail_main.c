@@ -37,6 +37,7 @@ struct slot {
 	pid_t pid;
 	bool busy;
 	int64_t job;
+	uint64_t turn;  /* which job that was, counted from the jail's start */
 	uint64_t waits; /* what it made ready behind its last job: a hash of that argv; 0: nothing */
 };
 
@@ -172,7 +173,8 @@ static uint64_t warm_hash(const struct doc *job)
 	return hash;
 }
 
-/* The idle lane where the right one waits, else one where none does, so that languages do not end each other's; NULL: all are busy. */
+/* The idle lane where the right one waits, else one where none does, else where one has waited longest, so that languages do not end each
+ * other's; NULL: all are busy. */
 static struct slot *idle_lane(struct slot *slots, int count, uint64_t waits)
 {
 	struct slot *best = NULL;
@@ -181,7 +183,7 @@ static struct slot *idle_lane(struct slot *slots, int count, uint64_t waits)
 	for (int i = 0; i < count; i++) {
 		int score = waits != 0 && slots[i].waits == waits ? 2 : slots[i].waits == 0 ? 1 : 0;
 
-		if (!slots[i].busy && score > best_score) {
+		if (!slots[i].busy && (score > best_score || (score == best_score && slots[i].turn < best->turn))) {
 			best = &slots[i];
 			best_score = score;
 		}
@@ -191,7 +193,7 @@ static struct slot *idle_lane(struct slot *slots, int count, uint64_t waits)
 
 static enum rc give(struct slot *slots, int count, const struct doc *job, struct slice frame, struct err *err)
 {
-	uint64_t waits = warm_hash(job);
+	uint64_t waits = warm_hash(job), turn = 0;
 	struct slot *s = idle_lane(slots, count, waits);
 
 	if (!s)
@@ -199,6 +201,9 @@ static enum rc give(struct slot *slots, int count, const struct doc *job, struct
 	s->busy = true;
 	s->job = doc_get_int(job, "job", 0);
 	s->waits = waits;
+	for (int i = 0; i < count; i++)
+		turn = slots[i].turn > turn ? slots[i].turn : turn;
+	s->turn = turn + 1;
 	return wire_write_frame(s->socket, frame, err);
 }
 
