@@ -13,7 +13,7 @@ none_of_ours() { [ ! -e "$AIRLOCK_RUN/service/kafka" ] && [ ! -e "$AIRLOCK_RUN/s
 holds "no server of its own" none_of_ours
 released() {
 	AIRLOCK_API_KEY=$(cat "$AIRLOCK_RUN/secrets/demo.key") AIRLOCK_URL=http://127.0.0.1:$(sed -n 's/^gateway-1=//p' "$AIRLOCK_RUN/ports") \
-		timeout 60 "$TOP/build/bin/airlock" submit --json "Explain in two sentences what a consumer group is." </dev/null | grep -q "\"completed\""
+		timeout 60 "$TOP/build/bin/airlock" submit --model replay-coder "Explain in two sentences what a consumer group is." </dev/null
 }
 holds "a request goes through all of it" released
 holds "down" timeout 150 "$TOP/scripts/down"
