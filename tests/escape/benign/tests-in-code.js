@@ -21,6 +21,8 @@
 // test: cb2((e, v) => assert.equal(v, 9)); setTimeout(() => cb2((e, v) => assert.equal(v, 9)), 20)
 // test: const a = [1], o = { x: 1 }; assert.strictEqual(same(a), a); assert.notStrictEqual(copy(a), a); assert.strictEqual(same({ o }.o), o); assert.equal(typeof kind(), 'function'); assert.equal(kind()('7'), 7)
 // test: fs.writeFileSync('a', 'b'); assert.equal(fs.readFileSync('a', 'utf8'), 'b'); assert.equal(evaluate('1 + 1'), 2); await new Promise(ok => soon(ok, 1))
+// test: let got = 0; afterwards(v => { got = v; }); await new Promise(r => setTimeout(r, 300)); assert.equal(got, 5)
+// test: let n = 0; busy(() => { n += run(() => 7); }); await new Promise(r => setTimeout(r, 60)); assert.equal(add(1, 1), 2); assert.equal(n, 7)
 // test: const assert = require('node:assert/strict'); assert.deepEqual(require('./main.js').add(1, 1), 2)
 const assert = require('assert');
 const EventEmitter = require('events');
@@ -43,5 +45,9 @@ function* ids() { let i = 1; while (true) yield i++; }
 function cb2(f) { setTimeout(() => f(null, 9), 5); }
 const emitter = () => new EventEmitter();
 const same = x => x, copy = x => [...x], kind = () => Number, evaluate = eval, soon = setTimeout, fs = require('fs');
+function wait(ms) { const end = Date.now() + ms; while (Date.now() < end); }
+function afterwards(f) { wait(50); process.nextTick(() => f(5)); }
+const busy = f => { setTimeout(() => { wait(200); f(); }, 5); };
+const run = f => f();
 module.exports = { add };
 if (require.main === module) process.exit(0);

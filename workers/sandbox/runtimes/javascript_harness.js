@@ -33,7 +33,7 @@ const remotes = new WeakMap(); /* a remote of ours -> its key over there; an err
 
 class Channel {
 	constructor(fd, socket, gone, closed = gone) {
-		Object.assign(this, { fd, socket, gone, input: Buffer.alloc(0), table: new Map(), keys: new Map(), pending: new Map(), asked: 0, served: 0, waiting: 0 });
+		Object.assign(this, { fd, socket, gone, input: Buffer.alloc(0), table: new Map(), keys: new Map(), pending: new Map(), open: new Set(), early: new Map(), asked: 0, served: 0, waiting: 0 });
 		socket.on('data', bytes => this.took(bytes));
 		socket.on('close', () => { this.closed = true; closed(); });
 		socket.on('error', () => { this.closed = true; closed(); });
@@ -97,23 +97,35 @@ class Channel {
 		this.pending.delete(m[1]);
 		if (done)
 			done(m);
+		else if (this.open.has(m[1]))
+			this.early.set(m[1], m); /* asked further out: who asked meanwhile is answered later */
 	}
 
 	/* Ask and wait here, serving the other side's questions meanwhile. */
 	ask(op, ...rest) {
 		const id = ++this.asked, piece = Buffer.alloc(65536);
+		this.open.add(id);
 		this.send([op, id, ...rest]);
 		for (;;) {
-			for (let m; (m = this.frame());) {
-				if (m[0] === 'answer' && m[1] === id)
-					return m;
+			for (let m; !this.early.has(id) && (m = this.frame());)
 				this.dispatch(m);
-			}
+			if (this.early.has(id))
+				return this.answered(id);
 			const n = this.patiently(() => fs.readSync(this.fd, piece));
 			if (n === 0)
 				this.gone();
 			this.input = Buffer.concat([this.input, piece.subarray(0, n)]);
 		}
+	}
+
+	/* What came in one piece with the answer waits for the event loop, which hears of new bytes only. */
+	answered(id) {
+		const m = this.early.get(id);
+		this.early.delete(id);
+		this.open.delete(id);
+		if (this.input.length > 0)
+			setImmediate(() => this.took(Buffer.alloc(0)));
+		return m;
 	}
 
 	later(op, ...rest) {
