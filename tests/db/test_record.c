@@ -267,6 +267,41 @@ static void what_comes_while_its_row_is_asked_for_is_recorded_all_the_same(void 
 	bench_drain(&b, 0);
 }
 
+/* A message of a newer program stops its partition; the connection is ended while what came before it waits in a batch. */
+static void what_waits_before_a_message_that_stops_its_partition_is_recorded(void **state)
+{
+	static const char newer[] = "{\"kind\":\"screen\",\"v\":2,\"decision\":\"maybe\"}";
+	struct recorder *one = bench_recorder(&b, 0);
+	int64_t end = clock_mono_ms() + 60000;
+	char since[64];
+
+	(void)state;
+	bench_request(&b);
+	bench_until(&b, "1", "select count(*) from airlock.requests");
+	(void)bench_sql(&b, "begin");
+	(void)bench_sql(&b, "select count(*) from (select from airlock.offsets where topic like 'airlock.requests%%' for update) held");
+	bench_request(&b);
+	messages_line(&b.f, PROGRAM_SCREEN, SLICE_LITERAL(newer)); /* the same id: the same partition */
+	bench_send(&b, TOPIC_REQUESTS);
+	while (fake_service_reason(one->service, "partition")[0] == '\0' && clock_mono_ms() < end)
+		bench_turn(&b);
+	assert_string_not_equal(fake_service_reason(one->service, "partition"), "");
+	HOLDS("1", "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'airlock-record'");
+	bench_until(&b, "t", "select exists (select from pg_locks where not granted and pid not in (select backend_pid from airlock.offsets where backend_pid is not null))");
+	(void)bench_sql(&b, "commit");
+	bench_until(&b, "2", "select count(*) from airlock.requests");
+	/* What comes behind it still waits for the newer program. */
+	messages_start_over(&b.f, false);
+	messages_request(&b.f);
+	bench_send(&b, TOPIC_REQUESTS);
+	(void)snprintf(since, sizeof(since), "%s", bench_sql(&b, "select clock_timestamp()"));
+	bench_until(&b, "t", "select max(at) > '%s' from airlock.marks", since); /* it has looked around since */
+	HOLDS("2", "select sum(next) from airlock.offsets where topic = 'airlock.requests' and next > 0");
+	assert_string_not_equal(fake_service_reason(one->service, "partition"), "");
+	HOLDS("0", "select count(*) from airlock.dead_letters");
+	bench_drain(&b, 0);
+}
+
 /* ---- once more ---- */
 
 #define SENT "select coalesce(sum(next), 0) from airlock.offsets where topic = 'airlock.requests' and next > 0"
@@ -376,6 +411,7 @@ int main(void)
 		T(a_recorder_that_hangs_in_a_flush_is_ended_and_doubles_nothing),
 		T(a_recorder_whose_row_was_taken_drops_its_batch),
 		T(what_comes_while_its_row_is_asked_for_is_recorded_all_the_same),
+		T(what_waits_before_a_message_that_stops_its_partition_is_recorded),
 		T(a_leader_that_hangs_is_replaced),
 		T(after_a_lost_log_only_undecided_requests_are_sent_again_and_once),
 		T(an_interrupted_repair_goes_on_where_it_stood),

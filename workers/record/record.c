@@ -102,8 +102,7 @@ static void taken(void *arg, enum rc rc, const struct db_result *result, const s
 		crash_at(CRASH_ROW_TAKEN);
 		if (!digest_unhex(db_field(result, 0, 1), &p->head))
 			memset(p->head.bytes, 0, SHA256_BYTES); /* no message yet */
-		p->state = p->was_stalled ? SHARD_STALLED : SHARD_OWNED;
-		p->retry_ms = p->was_stalled ? clock_mono_ms() + STALL_MS : 0;
+		p->state = SHARD_OWNED;
 		if (p->to_start || p->skipped || next < p->next || next > p->read_to)
 			start_at(p, next);
 		p->next = next;
@@ -175,7 +174,6 @@ static void on_assign(void *arg, struct kafka_partition k, int64_t committed, st
 		return;
 	p->kafka_topic = k.topic;
 	p->state = SHARD_TAKING;
-	p->was_stalled = false;
 	p->to_start = true;
 	look_first(p); /* a member came or went, or the topic itself did */
 }
@@ -216,6 +214,7 @@ static void stall(struct shard *p, int64_t offset, const struct err *err)
 {
 	p->state = SHARD_STALLED;
 	p->stalled_at = offset;
+	p->skipped = true; /* a row that is taken anew is read on from itself, not from here: what is in a batch may not be stored */
 	p->retry_ms = clock_mono_ms() + STALL_MS;
 	kafka_pause(p->record->consumer, at(p));
 	service_ready(p->record->service, "partition", false, err->text);
@@ -380,8 +379,6 @@ static void on_ready(void *arg)
 		struct shard *p = &r->shards[i];
 
 		if (p->state == SHARD_OWNED || p->state == SHARD_STALLED || p->state == SHARD_TAKING) {
-			if (p->state != SHARD_TAKING)
-				p->was_stalled = p->state == SHARD_STALLED;
 			p->state = SHARD_TAKING;
 			record_take(p);
 		}
@@ -420,6 +417,7 @@ static void retry_shards(struct record *r)
 			struct err err;
 
 			p->state = SHARD_OWNED;
+			p->skipped = false;
 			if (kafka_seek(r->consumer, at(p), p->stalled_at, &err) != RC_OK)
 				record_log(r, "cannot seek", &err);
 			kafka_resume(r->consumer, at(p));

@@ -54,7 +54,7 @@ struct shard {
 	unsigned generation;     /* moves on when what was read is void: revoked, fenced, sought */
 	int64_t next;            /* as the row says; -1: from the start of the log */
 	int64_t read_to;         /* behind the last message taken into a batch */
-	bool skipped;            /* a message from there on came when it could not be taken */
+	bool skipped;            /* a message from there on came and was not taken: it must be read again */
 	struct sha256 head;
 	bool has_head;
 	int64_t retry_ms;        /* STALLED, FENCED: when to try again (monotonic) */
@@ -62,7 +62,7 @@ struct shard {
 	int64_t mark_at_ms, mark_end; /* everything then in the log ended before mark_end; mark_at_ms 0: none */
 	const char *kafka_topic; /* librdkafka's pointer to the name */
 	unsigned char topic_id[KAFKA_TOPIC_ID_BYTES];
-	bool to_start, was_stalled; /* kafka_start() is owed; taken again while stalled */
+	bool to_start;           /* kafka_start() is owed */
 	int asked;               /* questions for its row that have no answer yet: only the last one counts */
 	bool unseen;             /* assigned since the brokers were last asked: its row is taken after the next look */
 };
