@@ -311,11 +311,10 @@ static enum rc read_numbers(const struct doc *doc, struct request *r, struct err
 	return rc;
 }
 
-/* Absent: whatever RUN's own settings allow. */
-static bool read_isolation(struct slice name, enum isolation *out)
+bool isolation_read(struct slice name, enum isolation *out)
 {
 	*out = slice_is(name, "exec") ? ISOLATION_EXEC : ISOLATION_WARM;
-	return name.len == 0 || slice_is(name, "exec") || slice_is(name, "warm");
+	return *out == ISOLATION_EXEC || slice_is(name, "warm");
 }
 
 static enum rc read_members(const struct doc *doc, struct request *r, struct err *err)
@@ -350,7 +349,8 @@ static enum rc read_members(const struct doc *doc, struct request *r, struct err
 		return refuse(err, "id: not a UUIDv7");
 	if (!lane_read(doc_get_text(doc, "lane"), &r->lane))
 		return refuse(err, "lane: interactive or batch expected");
-	if (!read_isolation(doc_get_text(doc, "isolation"), &r->isolation))
+	/* Absent: whatever RUN's own settings allow. */
+	if (doc_get(doc, "isolation") && !isolation_read(doc_get_text(doc, "isolation"), &r->isolation))
 		return refuse(err, "isolation: warm or exec expected");
 	rc = read_lists(doc, r, err);
 	if (rc == RC_OK)

@@ -34,6 +34,7 @@ struct named_bytes {
 	struct slice base64;       /* content as it travels */
 };
 enum isolation { ISOLATION_WARM, ISOLATION_EXEC }; /* may an interpreter that was started ahead take it, or only a new one? */
+bool isolation_read(struct slice name, enum isolation *out); /* "warm", "exec"; false: neither */
 struct run_limits {            /* 0: the runtime's default */
 	int64_t wall_ms, cpu_ms, memory_bytes, pids, disk_bytes, output_bytes, file_bytes;
 };

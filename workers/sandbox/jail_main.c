@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
 #include "base/slice.h"
@@ -37,7 +38,7 @@ struct slot {
 	pid_t pid;
 	bool busy;
 	int64_t job;
-	uint64_t turn;  /* which job that was, counted from the jail's start */
+	int64_t given_us; /* when that job was */
 	uint64_t waits; /* what it made ready behind its last job: a hash of that argv; 0: nothing */
 };
 
@@ -183,7 +184,7 @@ static struct slot *idle_lane(struct slot *slots, int count, uint64_t waits)
 	for (int i = 0; i < count; i++) {
 		int score = waits != 0 && slots[i].waits == waits ? 2 : slots[i].waits == 0 ? 1 : 0;
 
-		if (!slots[i].busy && (score > best_score || (score == best_score && slots[i].turn < best->turn))) {
+		if (!slots[i].busy && (score > best_score || (score == best_score && slots[i].given_us < best->given_us))) {
 			best = &slots[i];
 			best_score = score;
 		}
@@ -193,7 +194,7 @@ static struct slot *idle_lane(struct slot *slots, int count, uint64_t waits)
 
 static enum rc give(struct slot *slots, int count, const struct doc *job, struct slice frame, struct err *err)
 {
-	uint64_t waits = warm_hash(job), turn = 0;
+	uint64_t waits = warm_hash(job);
 	struct slot *s = idle_lane(slots, count, waits);
 
 	if (!s)
@@ -201,9 +202,7 @@ static enum rc give(struct slot *slots, int count, const struct doc *job, struct
 	s->busy = true;
 	s->job = doc_get_int(job, "job", 0);
 	s->waits = waits;
-	for (int i = 0; i < count; i++)
-		turn = slots[i].turn > turn ? slots[i].turn : turn;
-	s->turn = turn + 1;
+	s->given_us = clock_mono_us();
 	return wire_write_frame(s->socket, frame, err);
 }
 

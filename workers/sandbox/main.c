@@ -32,7 +32,7 @@ struct sandbox {
 	struct service *service;
 	struct runtimes runtimes;
 	struct jail *jail;
-	bool exec; /* sandbox.isolation */
+	enum isolation isolation;
 };
 
 struct work { /* a job's own */
@@ -71,8 +71,7 @@ static enum rc prepare(struct service *s, const char *argument, void **self, str
 	if (!oci && strcmp(conf_text(c, "sandbox.backend"), "native") != 0)
 		return err_set(err, RC_NEVER, "settings", "sandbox.backend = %s: native or oci expected", conf_text(c, "sandbox.backend"));
 	beside(conf_text(c, "sandbox.jail"), jail, sizeof(jail));
-	w->exec = strcmp(conf_text(c, "sandbox.isolation"), "exec") == 0;
-	if (!w->exec && strcmp(conf_text(c, "sandbox.isolation"), "warm") != 0)
+	if (!isolation_read(slice_text(conf_text(c, "sandbox.isolation")), &w->isolation))
 		return err_set(err, RC_NEVER, "settings", "sandbox.isolation = %s: warm or exec expected", conf_text(c, "sandbox.isolation"));
 	rc = runtimes_open(conf_text(c, "sandbox.runtimes"), &w->runtimes, err);
 	if (rc == RC_OK)
@@ -196,7 +195,7 @@ static void start(void *self, struct job *j)
 		return;
 	}
 	/* What a gate let pass with a doubt gets nothing that was there before it. */
-	order.exec = w->exec || verdict_doubts(j->lineage.seen.screen) || verdict_doubts(j->lineage.seen.inspect);
+	order.exec = w->isolation == ISOLATION_EXEC || verdict_doubts(j->lineage.seen.screen) || verdict_doubts(j->lineage.seen.inspect);
 	k = mem_new(sizeof(*k));
 	*k = (struct work){ .sandbox = w, .job = j, .program = sum };
 	j->own = k;

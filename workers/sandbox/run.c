@@ -371,7 +371,7 @@ static struct doc *files_doc(const struct run_order *o, bool with_program)
 /* Only where nobody wants it started anew: the strictest word counts. */
 static bool may_be_warm(const struct run_order *o)
 {
-	return !o->exec && !o->runtime->exec && o->request->isolation == ISOLATION_WARM;
+	return !o->exec && o->runtime->isolation == ISOLATION_WARM && o->request->isolation == ISOLATION_WARM;
 }
 
 /* The test in a process of its own, which the jail keeps out of the program's reach. */

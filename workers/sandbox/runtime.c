@@ -120,8 +120,7 @@ static enum rc read_runtime(struct runtime *r, const char *path, struct err *err
 	r->compile_limits = doc_get(r->doc, "compile_limits");
 	if (r->compile && (r->product.len == 0 || !r->compile_limits))
 		return err_set(err, RC_NEVER, "runtime", "%s: compile needs product and compile_limits", path);
-	r->exec = slice_is(doc_get_text(r->doc, "isolation"), "exec");
-	if (!r->exec && doc_get(r->doc, "isolation") && !slice_is(doc_get_text(r->doc, "isolation"), "warm"))
+	if (doc_get(r->doc, "isolation") && !isolation_read(doc_get_text(r->doc, "isolation"), &r->isolation))
 		return err_set(err, RC_NEVER, "runtime", "%s: isolation: warm or exec expected", path);
 	rc = read_harness(r, path, err);
 	return rc == RC_OK ? read_warm(r, path, err) : rc;

@@ -25,7 +25,7 @@ struct runtime {
 	const struct doc *run, *compile, *env, *limits, *compile_limits; /* compile: NULL if none */
 	const struct doc *test_run; /* NULL: no harness */
 	const struct doc *warm, *warm_test; /* NULL: always started anew */
-	bool exec;                /* "isolation":"exec": always started anew, whatever else is there */
+	enum isolation isolation; /* EXEC: always started anew, whatever else is there */
 	struct buf harness;
 };
 
