@@ -16,7 +16,7 @@ holds() {
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))
-		printf 'does not hold: %s\n%s\n' "$sentence" "$(tail -n 30 <<<"$out")"
+		printf 'does not hold: %s\n%s\n' "$sentence" "$(tail -n 60 <<<"$out")"
 	fi
 }
 not() { ! "$@"; }
