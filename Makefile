@@ -93,6 +93,13 @@ $(OUT)/obj/%.o: %.c
 	@echo "cc $<"
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# Names of all programs' settings: what `make example` wrote, so that no list is kept by hand.
+$(OUT)/made/stage/settings_known.inc: deploy/airlock.conf.example
+	@mkdir -p $(@D)
+	@sed -n 's/^#\([a-z][a-z0-9_.-]*\) *=.*/\1/; T; s/\.\.\.\.$$/.*/; s/.*/"&",/p' $< >$@
+$(OUT)/obj/lib/stage/settings.o: $(OUT)/made/stage/settings_known.inc
+$(OUT)/obj/lib/stage/settings.o: CPPFLAGS += -I$(OUT)/made
+
 $(LIB_BASE): $(call objects,$(BASE_SRC))
 $(LIB_MODEL): $(call objects,$(MODEL_SRC))
 $(LIB_IO): $(call objects,$(IO_SRC))

@@ -3,7 +3,7 @@
  * the file (only while it is read).
  * Who owns it: struct conf, all of it; rows are borrowed from the program's tables, which are constants.
  * What never happens here: a value that was not checked against its row; a secret in a reason or in the manual; a name
- * that we ought to know and quietly ignore.
+ * that no program knows, quietly ignored.
  */
 #include "base/conf.h"
 
@@ -143,19 +143,15 @@ static const struct conf_row *find_below(const struct conf *c, struct slice name
 	return NULL;
 }
 
-static struct slice first_part(struct slice name)
+/* Another program's: one file serves all. */
+static bool is_known(const struct conf *c, struct slice name)
 {
-	struct slice part = name;
+	for (const char *const *k = c->known; k != NULL && *k != NULL; k++) {
+		size_t len = strlen(*k);
 
-	(void)slice_cut(&name, '.', &part); /* no dot: the whole name */
-	return part;
-}
-
-static bool is_ours(const struct conf *c, struct slice name)
-{
-	for (size_t i = 0; i < c->count; i++)
-		if (slice_equal(first_part(slice_text(c->settings[i].row->name)), first_part(name)))
+		if (slice_is(name, *k) || (len > 1 && (*k)[len - 1] == '*' && name.len >= len && memcmp(name.ptr, *k, len - 1) == 0))
 			return true;
+	}
 	return false;
 }
 
@@ -184,25 +180,32 @@ static size_t distance(struct slice a, struct slice b)
 	return row[b.len];
 }
 
+struct nearest {
+	const char *name; /* NULL: none is near */
+	size_t distance;
+};
+
+static void look_nearer(struct nearest *n, struct slice name, const char *other)
+{
+	size_t d = strlen(other) <= CONF_NAME_BYTES ? distance(name, slice_text(other)) : n->distance;
+
+	if (d < n->distance)
+		*n = (struct nearest){ other, d };
+}
+
 static enum rc fail_name(const struct conf *c, struct slice name, struct err *err)
 {
-	const char *nearest = NULL;
-	size_t best = name.len / 4 + 2;
+	struct nearest nearest = { NULL, name.len / 4 + 2 };
 
-	for (size_t i = 0; i < c->count; i++) {
-		const char *other = c->settings[i].row->name;
-		size_t d = strlen(other) <= CONF_NAME_BYTES ? distance(name, slice_text(other)) : best;
-
-		if (d < best) {
-			best = d;
-			nearest = other;
-		}
-	}
-	if (nearest != NULL)
-		return err_set(err, RC_NEVER, "setting_name", "%.*s is not a setting of %s; did you mean %s?", (int)name.len,
-		               name.ptr, program_invocation_short_name, nearest);
-	return err_set(err, RC_NEVER, "setting_name", "%.*s is not a setting of %s; --settings lists them", (int)name.len,
-	               name.ptr, program_invocation_short_name);
+	for (size_t i = 0; i < c->count; i++)
+		look_nearer(&nearest, name, c->settings[i].row->name);
+	for (const char *const *k = c->known; k != NULL && *k != NULL; k++)
+		look_nearer(&nearest, name, *k);
+	if (nearest.name != NULL)
+		return err_set(err, RC_NEVER, "setting_name", "%.*s is not a setting of any program; did you mean %s?", (int)name.len,
+		               name.ptr, nearest.name);
+	return err_set(err, RC_NEVER, "setting_name", "%.*s is not a setting of any program; --settings lists those of %s",
+	               (int)name.len, name.ptr, program_invocation_short_name);
 }
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
@@ -271,7 +274,7 @@ static enum rc take_line(struct conf *c, struct slice line, long number, struct 
 		return err_set(err, RC_NEVER, "setting_value", "longer than %d bytes", CONF_VALUE_BYTES);
 	if (below != NULL)
 		add_pair(c, below, name, value);
-	else if (is_ours(c, name))
+	else if (!is_known(c, name))
 		return fail_name(c, name, err);
 	return RC_OK;
 }
@@ -360,18 +363,7 @@ static enum rc take_default(struct setting *s, struct err *err)
 	return RC_BROKEN;
 }
 
-static enum rc check_set(const struct setting *s, struct err *err)
-{
-	char name[CONF_ENV_BYTES];
-
-	if (s->text != NULL || s->row->type == CONF_ANY_BELOW)
-		return RC_OK;
-	conf_env_name(s->row, name);
-	return err_set(err, RC_NEVER, "setting_missing", "%s must be set, in the settings file or as %s (%s)", s->row->name,
-	               name, s->row->meaning);
-}
-
-static struct conf *conf_new(const struct conf_row *const *tables)
+static struct conf *conf_new(const struct conf_row *const *tables, const char *const *known)
 {
 	struct conf *c = mem_new(sizeof(*c));
 	size_t n = 0;
@@ -379,6 +371,7 @@ static struct conf *conf_new(const struct conf_row *const *tables)
 	for (const struct conf_row *const *t = tables; *t != NULL; t++)
 		for (const struct conf_row *row = *t; row->name != NULL; row++)
 			n++;
+	c->known = known;
 	c->settings = mem_new_array(n, sizeof(*c->settings));
 	for (const struct conf_row *const *t = tables; *t != NULL; t++) {
 		for (const struct conf_row *row = *t; row->name != NULL; row++) {
@@ -389,9 +382,10 @@ static struct conf *conf_new(const struct conf_row *const *tables)
 	return c;
 }
 
-enum rc conf_open(const struct conf_row *const *tables, const char *path, struct conf **out, struct err *err)
+enum rc conf_open(const struct conf_row *const *tables, const char *const *known, const char *path, struct conf **out,
+                  struct err *err)
 {
-	struct conf *c = conf_new(tables);
+	struct conf *c = conf_new(tables, known);
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; rc == RC_OK && i < c->count; i++)
@@ -400,13 +394,26 @@ enum rc conf_open(const struct conf_row *const *tables, const char *path, struct
 		rc = take_file(c, path, err);
 	for (size_t i = 0; rc == RC_OK && i < c->count; i++)
 		rc = take_env(&c->settings[i], err);
-	for (size_t i = 0; rc == RC_OK && i < c->count; i++)
-		rc = check_set(&c->settings[i], err);
 	if (rc == RC_OK)
 		*out = c;
 	else
 		conf_close(c);
 	return rc;
+}
+
+enum rc conf_check(const struct conf *c, struct err *err)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		const struct setting *s = &c->settings[i];
+		char name[CONF_ENV_BYTES];
+
+		if (s->text != NULL || s->row->type == CONF_ANY_BELOW)
+			continue;
+		conf_env_name(s->row, name);
+		return err_set(err, RC_NEVER, "setting_missing", "%s must be set, in the settings file or as %s (%s)", s->row->name, name,
+		               s->row->meaning);
+	}
+	return RC_OK;
 }
 
 void conf_close(struct conf *c)
@@ -434,7 +441,7 @@ static const struct setting *must_find(const struct conf *c, const char *name)
 {
 	const struct setting *s = find(c, slice_text(name));
 
-	assert(s != NULL && s->row->type != CONF_ANY_BELOW);
+	assert(s != NULL && s->row->type != CONF_ANY_BELOW && s->text != NULL); /* NULL: conf_check() was forgotten */
 	return s;
 }
 

@@ -4,8 +4,8 @@
  * Each program has a table of rows.  Value of a row: environment, else settings file, else the row's default.
  * File: `name = value` a line, blanks around both are cut off, a line that begins with '#' is a comment, a name may stand
  * once.  Environment: AIRLOCK_ + name in capitals, '.' and '-' as '_', unless the row names another variable; an empty
- * variable counts as not set.  One file serves all programs: a name whose first part ("infer" of "infer.slots") no row
- * of ours has is another program's; a name whose first part is ours but that no row has is an error with file and line.
+ * variable counts as not set.  One file serves all programs: a name that another program knows is passed over, one that
+ * none knows is an error with file and line.
  * Rows of type CONF_ANY_BELOW ("kafka.*") collect everything with that prefix (from file only).
  */
 #ifndef AIRLOCK_CONF_H
@@ -37,9 +37,12 @@ struct conf_row {
 struct conf;
 
 /* Read everything; path NULL: no file.  RC_NEVER with file, line and way out; RC_BROKEN if a row's own default does not
- * fit it.  A name may stand in one table only.  tables: NULL-terminated list of
- * tables, each ended by a row with name NULL. */
-MUSTCHECK enum rc conf_open(const struct conf_row *const *tables, const char *path, struct conf **out, struct err *err);
+ * fit it.  A name may stand in one table only.  tables: NULL-terminated list of tables, each ended by a row with name NULL.
+ * known: names of all programs' settings, ended by NULL and borrowed until conf_close(); NULL: there are none but ours. */
+MUSTCHECK enum rc conf_open(const struct conf_row *const *tables, const char *const *known, const char *path, struct conf **out,
+                            struct err *err);
+/* RC_NEVER if a row that must be set is not.  For whoever means to use the values: conf_manual() shows what is there. */
+MUSTCHECK enum rc conf_check(const struct conf *c, struct err *err);
 void conf_close(struct conf *c);
 
 /* Values.  Asking for a name without a row is our bug: assert. */

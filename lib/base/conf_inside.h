@@ -26,6 +26,7 @@ struct conf {
 	size_t count;
 	struct pair *pairs;
 	size_t pair_count;
+	const char *const *known; /* borrowed: names that are settings of some program */
 };
 
 /* What the row wants, for people: "a whole number from 1 to 64". */

@@ -59,12 +59,14 @@ static void shown_value(const struct conf *c, const struct setting *s, char *out
 {
 	size_t n = 0;
 
-	if (s->row->type == CONF_SECRET) {
-		(void)snprintf(out, out_bytes, "%s", s->text[0] != '\0' ? "(set)" : "(not set)"); /* fits */
-	} else if (s->row->type == CONF_ANY_BELOW) {
+	if (s->row->type == CONF_ANY_BELOW) {
 		for (size_t k = 0; k < c->pair_count; k++)
 			n += c->pairs[k].row == s->row;
 		(void)snprintf(out, out_bytes, "(%zu set)", n); /* values below may be passwords */
+	} else if (s->text == NULL || (s->row->type == CONF_SECRET && s->text[0] == '\0')) {
+		(void)snprintf(out, out_bytes, "(not set)"); /* fits */
+	} else if (s->row->type == CONF_SECRET) {
+		(void)snprintf(out, out_bytes, "(set)"); /* fits */
 	} else {
 		(void)snprintf(out, out_bytes, "%s", s->text); /* out holds CONF_VALUE_BYTES */
 	}

@@ -24,6 +24,8 @@
 
 #include "io/serve.h"
 
+#include "stage/settings.h"
+
 enum {
 	EXIT_DRAINED = 0,
 	EXIT_USE = 1,
@@ -452,17 +454,21 @@ int service_main(int argc, char **argv, const struct service_program *p)
 		return exit_code;
 	if (o.example)
 		return print_buf(p, conf_example(tables, &page), &page);
-	if (conf_open(tables, o.config, &conf, &err) != RC_OK)
+	if (conf_open(tables, settings_known, o.config, &conf, &err) != RC_OK)
 		return complain(p, &err, EXIT_USE);
-	if (!log_level_read(conf_text(conf, "log.level"), &least)) {
-		fprintf(stderr, "%s: log.level = %s: debug, info, warn or error expected\n", p->name, conf_text(conf, "log.level"));
-		conf_close(conf);
-		return EXIT_USE;
-	}
 	if (o.settings) {
 		exit_code = print_buf(p, conf_manual(conf, o.json, &page), &page);
 		conf_close(conf);
 		return exit_code;
+	}
+	if (conf_check(conf, &err) != RC_OK) {
+		conf_close(conf);
+		return complain(p, &err, EXIT_USE);
+	}
+	if (!log_level_read(conf_text(conf, "log.level"), &least)) {
+		fprintf(stderr, "%s: log.level = %s: debug, info, warn or error expected\n", p->name, conf_text(conf, "log.level"));
+		conf_close(conf);
+		return EXIT_USE;
 	}
 	log_open(p->name, least);
 	return run(p, &o, conf);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #include "stage/service.h"
+#include "stage/settings.h"
 
 #include "producers/cli/cli.h"
 
@@ -103,7 +104,9 @@ static enum rc read_settings(struct cli *c, struct err *err)
 		(void)snprintf(usual, sizeof(usual), "%s/.config/airlock.conf", home); /* a cut path is no file */
 		path = stat(usual, &there) == 0 ? usual : NULL;
 	}
-	return conf_open(tables, path, &c->conf, err);
+	if (conf_open(tables, settings_known, path, &c->conf, err) != RC_OK)
+		return RC_NEVER;
+	return conf_check(c->conf, err);
 }
 
 static bool wants_help(int argc, char **argv)

@@ -10,6 +10,8 @@
 
 #include "base/mem.h"
 
+#include "stage/settings.h"
+
 #include "producers/gateway/gateway.h"
 
 static const struct conf_row settings[] = {
@@ -273,8 +275,9 @@ static int keys_create(int argc, char **argv)
 		fprintf(stderr, "airlock-gateway keys-create: --tenant is needed; scopes are submit, read, decide and admin\n");
 		return 1;
 	}
-	if (conf_open(tables, config, &c, &err) != RC_OK) {
+	if (conf_open(tables, settings_known, config, &c, &err) != RC_OK || conf_check(c, &err) != RC_OK) {
 		fprintf(stderr, "airlock-gateway: %s\n", err.text);
+		conf_close(c);
 		return 1;
 	}
 	exit_code = create_key(c, tenant, name, scopes);

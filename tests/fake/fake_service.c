@@ -45,7 +45,7 @@ struct service *fake_service_open(struct loop *l, const struct service_program *
 	s->program = program;
 	s->kafka = *kafka;
 	s->metrics = metrics_new();
-	if (conf_open(tables, path, &s->conf, &err) != RC_OK) {
+	if (conf_open(tables, NULL, path, &s->conf, &err) != RC_OK || conf_check(s->conf, &err) != RC_OK) {
 		fprintf(stderr, "%s\n", err.text);
 		abort();
 	}

@@ -30,6 +30,7 @@ static const struct conf_row wrong[] = {
 };
 static const struct conf_row *const tables[] = { shared, mine, NULL };
 static const struct conf_row *const needy_tables[] = { needy, NULL };
+static const char *const known[] = { "infer.slots", "other.thing", "pass.*", NULL };
 static const struct conf_row *const wrong_tables[] = { wrong, NULL };
 
 static enum rc open_bytes(const char *text, size_t len, struct conf **c, struct err *err)
@@ -41,7 +42,7 @@ static enum rc open_bytes(const char *text, size_t len, struct conf **c, struct 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, len), len);
 	assert_int_equal(close(fd), 0);
-	rc = conf_open(tables, path, c, err);
+	rc = conf_open(tables, known, path, c, err);
 	assert_int_equal(unlink(path), 0);
 	return rc;
 }
@@ -57,7 +58,7 @@ static void defaults_hold_without_a_file(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(conf_open(tables, NULL, &c, &err), RC_OK);
+	assert_int_equal(conf_open(tables, known, NULL, &c, &err), RC_OK);
 	assert_string_equal(conf_text(c, "kafka.brokers"), "127.0.0.1:9092");
 	assert_int_equal(conf_int(c, "infer.slots"), 8);
 	assert_true(conf_real(c, "infer.share") == 0.5);
@@ -118,9 +119,11 @@ static void wrong_lines_are_refused_with_line_and_way_out(void **state)
 	static const char *const cases[][2] = {
 		{ "\ninfer.slot = 3\n", "line 2: infer.slot is not a setting of" },
 		{ "infer.slot = 3\n", "did you mean infer.slots?" },
-		{ "infer.quite-different-thing = 3\n", "--settings lists them" },
+		{ "infer.quite-different-thing = 3\n", "--settings lists those of" },
+		{ "\n\nother.thin = 3\n", "line 3: other.thin is not a setting of any program; did you mean other.thing?" },
+		{ "pass = 3\n", "pass is not a setting" },
 		{ "infer.slots = 3\ninfer.slots = 3\n", "line 2: infer.slots stands already in line 1" },
-		{ "other.x = 3\nother.x = 4\n", "stands already" },
+		{ "other.thing = 3\nother.thing = 4\n", "stands already" },
 		{ "kafka.a = 3\nkafka.a = 4\n", "stands already" },
 		{ "infer.slots\n", "name = value" },
 		{ "infer slots = 1\n", "a name holds" },
@@ -150,6 +153,30 @@ static void wrong_lines_are_refused_with_line_and_way_out(void **state)
 	}
 }
 
+static void what_another_program_knows_is_passed_over(void **state)
+{
+	struct conf *c = NULL;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(open_text("other.thing = not ours to judge\npass.on.anything = 1\ninfer.slots = 4\n", &c, &err), RC_OK);
+	assert_int_equal(conf_int(c, "infer.slots"), 4);
+	conf_close(c);
+}
+
+static void manual_shows_what_is_missing(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT(10000);
+	struct conf *c = NULL;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(conf_open(needy_tables, NULL, NULL, &c, &err), RC_OK);
+	assert_int_equal(conf_manual(c, false, &text), RC_OK);
+	assert_non_null(strstr(text.data, "infer.model  (text, default none)  value (not set)"));
+	conf_close(c);
+}
+
 static void nul_in_a_value_is_refused(void **state)
 {
 	struct conf *c = NULL;
@@ -165,10 +192,15 @@ static void missing_file_and_missing_setting_are_refused(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(conf_open(tables, "/nowhere/x.conf", &c, &err), RC_NEVER);
+	assert_int_equal(conf_open(tables, known, "/nowhere/x.conf", &c, &err), RC_NEVER);
 	assert_non_null(strstr(err.text, "/nowhere/x.conf"));
-	assert_int_equal(conf_open(tables, "/", &c, &err), RC_NEVER);
-	assert_int_equal(conf_open(needy_tables, NULL, &c, &err), RC_NEVER);
+	assert_int_equal(conf_open(tables, known, "/", &c, &err), RC_NEVER);
+	assert_int_equal(conf_open(tables, known, NULL, &c, &err), RC_OK);
+	assert_int_equal(conf_check(c, &err), RC_OK);
+	conf_close(c);
+	assert_int_equal(conf_open(needy_tables, NULL, NULL, &c, &err), RC_OK);
+	assert_int_equal(conf_check(c, &err), RC_NEVER);
+	conf_close(c);
 	assert_non_null(strstr(err.text, "infer.model must be set"));
 	assert_non_null(strstr(err.text, "AIRLOCK_INFER_MODEL"));
 }
@@ -179,7 +211,7 @@ static void wrong_default_is_our_fault(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(conf_open(wrong_tables, NULL, &c, &err), RC_BROKEN);
+	assert_int_equal(conf_open(wrong_tables, NULL, NULL, &c, &err), RC_BROKEN);
 }
 
 static void wrong_environment_names_the_variable(void **state)
@@ -189,7 +221,7 @@ static void wrong_environment_names_the_variable(void **state)
 
 	(void)state;
 	assert_int_equal(setenv("AIRLOCK_INFER_SLOTS", "many", 1), 0);
-	assert_int_equal(conf_open(tables, NULL, &c, &err), RC_NEVER);
+	assert_int_equal(conf_open(tables, known, NULL, &c, &err), RC_NEVER);
 	assert_non_null(strstr(err.text, "environment variable AIRLOCK_INFER_SLOTS"));
 	assert_int_equal(unsetenv("AIRLOCK_INFER_SLOTS"), 0);
 }
@@ -244,6 +276,8 @@ int main(void)
 		cmocka_unit_test(file_beats_default_and_environment_beats_file),
 		cmocka_unit_test(pairs_below_a_prefix_are_collected),
 		cmocka_unit_test(wrong_lines_are_refused_with_line_and_way_out),
+		cmocka_unit_test(what_another_program_knows_is_passed_over),
+		cmocka_unit_test(manual_shows_what_is_missing),
 		cmocka_unit_test(nul_in_a_value_is_refused),
 		cmocka_unit_test(missing_file_and_missing_setting_are_refused),
 		cmocka_unit_test(wrong_default_is_our_fault),

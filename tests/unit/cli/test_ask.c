@@ -80,7 +80,7 @@ static struct cli line_of(const struct plan *planned)
 	struct err err = { 0 };
 
 	plans = planned;
-	assert_int_equal(conf_open(tables, NULL, &c.conf, &err), RC_OK);
+	assert_int_equal(conf_open(tables, NULL, NULL, &c.conf, &err), RC_OK);
 	assert_int_equal(args_read(all, 1, (char **)(const char *[]){ "test", NULL }, &c.args, &err), RC_OK); /* never written to */
 	return c;
 }
