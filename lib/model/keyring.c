@@ -12,7 +12,7 @@
 
 #include "model/message.h"
 
-enum { EPOCHS = 8, FILE_BYTES = 64 * 1024, MASTER_BYTES = 32, PAIRS = EPOCHS * 2 * PROGRAM_COUNT };
+enum { EPOCHS = 8, FILE_BYTES = 64 * 1024, PATH_BYTES = 4096, MASTER_BYTES = 32, PAIRS = EPOCHS * 2 * PROGRAM_COUNT };
 
 struct epoch_keys {
 	bool have[PROGRAM_COUNT][PROGRAM_COUNT]; /* signer, checker */
@@ -154,7 +154,7 @@ static enum rc read_file(int fd, const char *path, char *bytes, size_t *len, str
 	return err_set(err, RC_NEVER, "keys_file", "%s: larger than %d bytes", path, FILE_BYTES);
 }
 
-enum rc keyring_open(const char *path, enum program self, struct keyring **out, struct err *err)
+static enum rc open_file(const char *path, enum program self, struct keyring **out, struct err *err)
 {
 	char *bytes;
 	size_t len = 0;
@@ -174,6 +174,18 @@ enum rc keyring_open(const char *path, enum program self, struct keyring **out, 
 	mem_wipe(bytes, FILE_BYTES);
 	mem_free(bytes);
 	return rc;
+}
+
+enum rc keyring_open(const char *path, enum program self, struct keyring **out, struct err *err)
+{
+	char inside[PATH_BYTES];
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return open_file(path, self, out, err); /* which says what is wrong with it */
+	if ((size_t)snprintf(inside, sizeof(inside), "%s/%s.json", path, program_name(self)) >= sizeof(inside))
+		return err_set(err, RC_NEVER, "keys_file", "%s: the path is too long", path);
+	return open_file(inside, self, out, err);
 }
 
 void keyring_free(struct keyring *k)

@@ -15,7 +15,8 @@
 struct keyring;
 
 /* {"program":"screen","sign_epoch":2,"pairs":[{"epoch":1,"signer":"gateway","checker":"screen","key":"<base64>"},...]}
- * Refuses a file that others may read (mode & 077), a wrong program, missing pairs. */
+ * path: such a file, or a folder with <program>.json.  Refuses a file that others may read (mode & 077), a wrong program,
+ * missing pairs. */
 MUSTCHECK enum rc keyring_open(const char *path, enum program self, struct keyring **out, struct err *err);
 MUSTCHECK enum rc keyring_read(struct slice json, enum program self, struct keyring **out, struct err *err);
 void keyring_free(struct keyring *k);

@@ -93,7 +93,7 @@ void stage_alert(struct stage *s, const char *code, const char *text)
 enum rc stage_read_keys(struct stage *s, struct err *err)
 {
 	struct keyring *fresh = NULL;
-	enum rc rc = keyring_open(s->key_path, s->self, &fresh, err);
+	enum rc rc = keyring_open(conf_text(service_conf(s->service), "stage.keys"), s->self, &fresh, err);
 
 	if (rc != RC_OK)
 		return rc;
@@ -393,6 +393,5 @@ void stage_close(void *self)
 	poison_close(s->poison);
 	keyring_free(s->keys);
 	buf_release(&s->out);
-	mem_free(s->key_path);
 	mem_free(s);
 }

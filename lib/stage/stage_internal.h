@@ -101,7 +101,6 @@ struct stage {
 	enum program self;
 	const struct flow_step *step;
 	struct loop *loop;
-	char *key_path;
 	struct keyring *keys;
 	struct poison *poison;
 	struct cancels *cancels;

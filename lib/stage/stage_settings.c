@@ -1,10 +1,6 @@
 /* stage_settings: the skeleton's own settings and what they become. */
 #include "stage/stage_internal.h"
 
-#include <sys/stat.h>
-
-#include "base/mem.h"
-
 enum { REVOKE_MORE_MS = 5000, TOKENS_START = 10 };
 
 const struct conf_row stage_rows[] = {
@@ -20,18 +16,6 @@ const struct conf_row stage_rows[] = {
 	{ "stage.commit_ms", CONF_MS, "1s", 10, 60000, "How often offsets are committed.", NULL },
 	{ NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL },
 };
-
-static void find_key_file(struct stage *s, const char *keys)
-{
-	struct stat st;
-	char path[1024];
-
-	if (stat(keys, &st) == 0 && S_ISDIR(st.st_mode))
-		(void)snprintf(path, sizeof(path), "%s/%s.json", keys, program_name(s->self)); /* a cut one is not found, and reported */
-	else
-		(void)snprintf(path, sizeof(path), "%s", keys);
-	s->key_path = mem_text(path);
-}
 
 static enum rc read_lanes(struct stage *s, const struct conf *conf, struct err *err)
 {
@@ -87,6 +71,5 @@ enum rc stage_settings(struct stage *s, struct err *err)
 		return rc;
 	name_lanes(s, conf);
 	read_numbers(s, conf);
-	find_key_file(s, conf_text(conf, "stage.keys"));
 	return RC_OK;
 }

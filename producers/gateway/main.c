@@ -27,8 +27,8 @@ static const struct conf_row settings[] = {
 	{ "gateway.input_tokens", CONF_INT, "100000", 1, 1000000000, "Input tokens that one attempt may cost.", NULL },
 	{ "gateway.output_tokens", CONF_INT, "16384", 16, 1000000000, "Output tokens that one attempt may cost.", NULL },
 	{ "gateway.cost_micro_usd", CONF_INT, "1000000", 1, 1000000000000, "Millionths of a dollar that one attempt may cost.", NULL },
-	{ "stage.keys", CONF_PATH, "run/keys/gateway.json", 0, 0, "Key file of this program.", NULL },
-	{ "database.url", CONF_TEXT, "", 0, 0, "PostgreSQL, as libpq takes it.", NULL },
+	{ "stage.keys", CONF_PATH, "run/keys", 0, 0, "Folder with a key file a program (<program>.json), or one such file.", NULL },
+	{ "database.url", CONF_SECRET, "", 0, 0, "PostgreSQL: a connection string or URI of libpq, for this program's role.", NULL },
 	{ NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL },
 };
 

@@ -4,8 +4,6 @@
  */
 #include "lag.h"
 
-#include <sys/stat.h>
-
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -178,18 +176,11 @@ static void watch_step(struct monitor *m, enum program p, enum topic t, enum lan
 
 enum rc lag_prepare(struct service *s, const char *argument, void **self, struct err *err)
 {
-	const char *keys = conf_text(service_conf(s), "stage.keys");
 	struct monitor *m = mem_new(sizeof(*m));
-	struct stat st;
-	char path[1024];
 	enum rc rc;
 
 	(void)argument;
-	if (stat(keys, &st) == 0 && S_ISDIR(st.st_mode))
-		(void)snprintf(path, sizeof(path), "%s/monitor.json", keys);
-	else
-		(void)snprintf(path, sizeof(path), "%s", keys);
-	rc = keyring_open(path, PROGRAM_MONITOR, &m->keys, err);
+	rc = keyring_open(conf_text(service_conf(s), "stage.keys"), PROGRAM_MONITOR, &m->keys, err);
 	if (rc != RC_OK) {
 		mem_free(m);
 		return rc;

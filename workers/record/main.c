@@ -8,7 +8,7 @@
 #include "record_main.h"
 
 static const struct conf_row settings[] = {
-	{ "database.url", CONF_SECRET, NULL, 0, 0, "PostgreSQL: a connection string or URI of libpq, for the role airlock_record.", NULL },
+	{ "database.url", CONF_SECRET, NULL, 0, 0, "PostgreSQL: a connection string or URI of libpq, for this program's role.", NULL },
 	{ "stage.keys", CONF_PATH, "run/keys", 0, 0, "Folder with a key file a program (<program>.json), or one such file.", NULL },
 	{ "record.group", CONF_TEXT, "airlock-record", 0, 0, "Consumer group.", NULL },
 	{ "record.grace_ms", CONF_MS, "60s", 1000, 3600000, "How long after its deadline an undecided request ends as expired.", NULL },

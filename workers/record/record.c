@@ -7,8 +7,6 @@
  */
 #include "record.h"
 
-#include <sys/stat.h>
-
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/crash.h"
@@ -456,16 +454,12 @@ static void tick(void *arg)
 
 enum rc record_prepare(struct service *s, const char *argument, void **self, struct err *err)
 {
-	const char *keys = conf_text(service_conf(s), "stage.keys");
 	struct record *r = mem_new(sizeof(*r));
-	struct stat st;
-	char path[1024];
 	struct uuid id = uuid_new();
 	enum rc rc;
 
 	(void)argument;
-	(void)snprintf(path, sizeof(path), stat(keys, &st) == 0 && S_ISDIR(st.st_mode) ? "%s/record.json" : "%s", keys);
-	rc = keyring_open(path, PROGRAM_RECORD, &r->keys, err);
+	rc = keyring_open(conf_text(service_conf(s), "stage.keys"), PROGRAM_RECORD, &r->keys, err);
 	if (rc != RC_OK) {
 		mem_free(r);
 		return rc;

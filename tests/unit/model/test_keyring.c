@@ -119,6 +119,30 @@ static void wrong_and_incomplete_files_are_refused(void **state)
 	assert_int_equal(keyring_make(master, PROGRAM_RUN, 1, 20, 2, &other), RC_NEVER);
 }
 
+static void a_folder_stands_for_the_programs_own_file_in_it(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT(64 * 1024);
+	char folder[] = "/tmp/airlock-keyring-XXXXXX", path[64];
+	struct keyring *k = NULL;
+	struct err err;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/%s.json", folder, program_name(PROGRAM_GATEWAY)); /* fits */
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(fd >= 0);
+	make(PROGRAM_GATEWAY, &text);
+	assert_int_equal(write(fd, text.data, text.len), (ssize_t)text.len);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(keyring_open(folder, PROGRAM_GATEWAY, &k, &err), RC_OK);
+	keyring_free(k);
+	assert_int_equal(keyring_open(folder, PROGRAM_RUN, &k, &err), RC_NEVER);
+	assert_non_null(strstr(err.text, program_name(PROGRAM_RUN)));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 static void a_file_that_others_may_read_is_refused(void **state)
 {
 	AUTO_BUF struct buf text = BUF_INIT(64 * 1024);
@@ -150,6 +174,7 @@ int main(void)
 		cmocka_unit_test(both_sides_of_a_pair_have_the_same_key_and_each_epoch_another),
 		cmocka_unit_test(a_pair_key_is_what_the_header_says),
 		cmocka_unit_test(wrong_and_incomplete_files_are_refused),
+		cmocka_unit_test(a_folder_stands_for_the_programs_own_file_in_it),
 		cmocka_unit_test(a_file_that_others_may_read_is_refused),
 	};
 
