@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,7 +24,9 @@
 
 enum {
 	BACKLOG = 1024,
-	POOL_SPARE_BYTES = 8 * 1024, /* beside the header: libmicrohttpd's own records and the answer's header */
+	/* The library's memory for a connection, in headers of the limit: what does not fit it answers itself, in HTML, so that a header
+	 * somewhat beyond the limit must fit to be refused by us.  More than 32 KiB it maps and wipes anew: a quarter more work a request. */
+	POOL_HEADERS = 2,
 	SWEEP_MS = 1000,
 	HEADERS_MAX = 24,
 	STREAM_BYTES = 1024 * 1024,
@@ -204,12 +207,22 @@ static void refuse_too_large(struct exchange *x)
 
 static bool refused_by_header(struct exchange *x)
 {
-	struct slice length = exchange_header(x, "Content-Length");
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	struct slice length = exchange_header(x, "Content-Length"), coding = exchange_header(x, "Transfer-Encoding");
 	int64_t bytes = 0;
 
+	if (info && info->header_size > x->serve->limits.header_bytes) {
+		refuse(x, 431, "header_too_large", "The header of the request is too large.");
+		return true;
+	}
+	if (coding.len > 0 && (coding.len != 7 || strncasecmp(coding.ptr, "chunked", 7) != 0)) {
+		/* The library would take all that follows for the body. */
+		refuse(x, 501, "transfer_encoding", "No Transfer-Encoding but chunked is understood.");
+		return true;
+	}
 	if (length.len == 0)
 		return false;
-	if (exchange_header(x, "Transfer-Encoding").len > 0) {
+	if (coding.len > 0) {
 		/* Two lengths: a proxy before us may have believed the other one. */
 		refuse(x, 400, "two_lengths", "Content-Length and Transfer-Encoding exclude each other.");
 		return true;
@@ -450,7 +463,7 @@ enum rc serve_open(struct loop *l, const char *address, int port, const struct s
 	                             MHD_OPTION_LISTEN_SOCKET, fd,
 	                             MHD_OPTION_CONNECTION_LIMIT, (unsigned int)limits->connections,
 	                             MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned int)limits->connections_per_ip,
-	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->header_bytes + POOL_SPARE_BYTES,
+	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_HEADERS * limits->header_bytes,
 	                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)((limits->idle_ms + 999) / 1000),
 	                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
 	                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,

@@ -13,7 +13,7 @@ struct exchange; /* one request and its answer; lives until answered or the clie
 
 struct serve_limits {
 	int connections, connections_per_ip;
-	size_t header_bytes;      /* 16 KiB: 431 */
+	size_t header_bytes;      /* request line too: 431, from about twice as many on in the library's own HTML */
 	size_t body_bytes;        /* 413 */
 	int64_t idle_ms;          /* slow header or body, idle keep-alive */
 };

@@ -15,7 +15,7 @@
 
 #include "io/serve.h"
 
-enum { PATIENCE_MS = 20000, BODY_MAX = 64 * 1024, READ_MAX = 4 * 1024 * 1024 };
+enum { PATIENCE_MS = 20000, HEADER_MAX = 16 * 1024, BODY_MAX = 64 * 1024, READ_MAX = 4 * 1024 * 1024 };
 
 struct fixture {
 	struct loop *loop;
@@ -68,7 +68,7 @@ static void handle(void *arg, struct exchange *x)
 
 static int set_up_with(void **state, int64_t idle_ms, int per_ip)
 {
-	struct serve_limits limits = { .connections = 300, .connections_per_ip = per_ip, .header_bytes = 16384,
+	struct serve_limits limits = { .connections = 300, .connections_per_ip = per_ip, .header_bytes = HEADER_MAX,
 		                       .body_bytes = BODY_MAX, .idle_ms = idle_ms };
 	struct fixture *f = mem_new(sizeof(*f));
 	struct err err = { 0 };
@@ -326,20 +326,72 @@ static void two_lengths_are_refused(void **state)
 	close(fd);
 }
 
-static void a_header_beyond_the_limit_is_refused(void **state)
+/* A request whose header has so many bytes, sent as far as it is taken; what came back. */
+static void ask_with_header(struct fixture *f, size_t bytes, struct buf *got)
+{
+	static const char head[] = "GET / HTTP/1.1\r\nHost: x\r\nX: ";
+	char *text = mem_new(bytes);
+	int fd = client(f);
+
+	memset(text, 'h', bytes);
+	memcpy(text, head, sizeof(head) - 1);
+	memcpy(text + bytes - 4, "\r\n\r\n", 4);
+	(void)put(f, fd, text, bytes); /* may be cut off in the middle */
+	(void)wait_for(f, fd, got, "\r\n\r\n");
+	if (got->len > 0 && strstr(got->data, "application/json"))
+		assert_true(wait_for(f, fd, got, "}}\n"));
+	close(fd);
+	mem_free(text);
+}
+
+static void a_header_up_to_the_limit_is_taken(void **state)
 {
 	struct fixture *f = *state;
 	AUTO_BUF struct buf got = BUF_INIT(READ_MAX);
-	static char line[40000];
-	int fd = client(f);
 
-	memset(line, 'h', sizeof(line) - 1);
-	memcpy(line, "GET / HTTP/1.1\r\nHost: x\r\nX: ", 28);
-	(void)put(f, fd, line, sizeof(line) - 1); /* may be cut off in the middle */
-	(void)wait_for(f, fd, &got, "HTTP/1.1 4");
+	ask_with_header(f, HEADER_MAX, &got);
+	assert_non_null(strstr(got.data, "HTTP/1.1 200"));
+	assert_int_equal(f->requests, 1);
+}
+
+static void a_header_beyond_the_limit_is_refused_as_our_errors_are(void **state)
+{
+	static const size_t sizes[] = { HEADER_MAX + 1, HEADER_MAX + 4096, 2 * HEADER_MAX - 2048 };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		AUTO_BUF struct buf got = BUF_INIT(READ_MAX);
+
+		ask_with_header(f, sizes[i], &got);
+		assert_non_null(strstr(got.data, "HTTP/1.1 431"));
+		assert_non_null(strstr(got.data, "Content-Type: application/json"));
+		assert_non_null(strstr(got.data, "\"code\":\"header_too_large\""));
+	}
+	assert_int_equal(f->requests, 0);
+}
+
+/* What does not fit the memory of a connection is refused by the library, in its words. */
+static void a_header_far_beyond_the_limit_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF struct buf got = BUF_INIT(READ_MAX);
+
+	ask_with_header(f, 10 * HEADER_MAX, &got);
 	assert_int_equal(f->requests, 0);
 	if (got.len > 0)
-		assert_non_null(strstr(got.data, "HTTP/1.1 4"));
+		assert_non_null(strstr(got.data, "HTTP/1.1 431"));
+}
+
+static void a_coding_that_is_not_understood_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF struct buf got = BUF_INIT(READ_MAX);
+	int fd = client(f);
+
+	put_text(f, fd, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n");
+	assert_true(wait_for(f, fd, &got, "\"code\":\"transfer_encoding\""));
+	assert_non_null(strstr(got.data, "HTTP/1.1 501"));
+	assert_int_equal(f->requests, 0);
 	close(fd);
 }
 
@@ -611,7 +663,7 @@ static void closing_tells_those_who_wait(void **state)
 static void an_address_that_is_none_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	struct serve_limits limits = { .connections = 1, .connections_per_ip = 1, .header_bytes = 16384, .body_bytes = 1, .idle_ms = 1 };
+	struct serve_limits limits = { .connections = 1, .connections_per_ip = 1, .header_bytes = HEADER_MAX, .body_bytes = 1, .idle_ms = 1 };
 	struct serve *s = NULL;
 	struct err err = { 0 };
 
@@ -635,7 +687,10 @@ int main(void)
 		USUAL(a_chunked_body_beyond_the_limit_is_refused),
 		USUAL(an_endless_body_is_cut_off),
 		USUAL(two_lengths_are_refused),
-		USUAL(a_header_beyond_the_limit_is_refused),
+		USUAL(a_header_up_to_the_limit_is_taken),
+		USUAL(a_header_beyond_the_limit_is_refused_as_our_errors_are),
+		USUAL(a_header_far_beyond_the_limit_is_refused),
+		USUAL(a_coding_that_is_not_understood_is_refused),
 		USUAL(an_answer_may_come_later),
 		USUAL(a_client_that_leaves_while_waiting_is_noticed),
 		USUAL(gone_is_called_once_for_an_answer_at_once),
