@@ -10,28 +10,29 @@ $(eval $(call escape_program,escape,tests/escape/frames.c))
 $(eval $(call escape_program,tasks,))
 $(eval $(call escape_program,samples,))
 $(eval $(call escape_program,soak,tests/escape/family.c))
+ESCAPE_BIN = $(addprefix $(OUT)/escape/,escape tasks samples soak)
 
 AS_ROOT = scripts/as-root
 TASKS ?= ../shared/data/tasks/mbpp-half-a.jsonl
 JAIL_AND_RUNTIMES = $(OUT)/bin/airlock-jail workers/sandbox/runtimes
 
 .PHONY: check-escape
-check-escape: $(OUT)/escape/escape $(OUT)/escape/tasks $(OUT)/escape/samples $(OUT)/escape/soak $(OUT)/bin/airlock-jail $(OUT)/bin/airlock-run ## hostile and benign programs in the jail, each with the outcome it must have (as root)
-	@$(AS_ROOT) $(OUT)/escape/escape $(JAIL_AND_RUNTIMES) tests/escape/hostile tests/escape/benign
-	@$(AS_ROOT) tests/escape/run.sh $(OUT)/bin
-	@$(AS_ROOT) tests/escape/examples.sh $(OUT)/bin
-	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) mixed 96
-	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) soak 400
-	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) wall 3
-	@$(AS_ROOT) $(OUT)/escape/tasks $(JAIL_AND_RUNTIMES) $(TASKS)
+check-escape: $(ESCAPE_BIN) $(OUT)/bin/airlock-jail $(OUT)/bin/airlock-run ## hostile and benign programs in the jail, each with the outcome it must have (as root)
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/escape $(JAIL_AND_RUNTIMES) tests/escape/hostile tests/escape/benign
+	@scripts/count-tests $(AS_ROOT) tests/escape/run.sh $(OUT)/bin
+	@scripts/count-tests $(AS_ROOT) tests/escape/examples.sh $(OUT)/bin
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) mixed 96
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) soak 400
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) wall 3
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/tasks $(JAIL_AND_RUNTIMES) $(TASKS)
 
 # SOAK_JOBS=100000 takes the better part of an hour on two cores.
 SOAK_JOBS ?= 20000
 .PHONY: check-escape-long
 check-escape-long: $(OUT)/escape/soak $(OUT)/bin/airlock-jail ## 1,000 mixed runs with their evidence, SOAK_JOBS jobs of which 1 % are hostile, 64 processes against the wall clock
-	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) mixed 1000
-	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) wall 40
-	@$(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) soak $(SOAK_JOBS)
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) mixed 1000
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) wall 40
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) soak $(SOAK_JOBS)
 
 # Pid 1 in a container of an OCI runtime: static, because a container has no library of ours.  Hardened as all others.
 INSIDE = $(OUT)/bin/airlock-inside
@@ -46,7 +47,7 @@ $(OUT)/bin/airlock-jail: | $(INSIDE)
 
 # The programs of check-escape in containers.  gVisor takes ten times as long and belongs to test-long.
 OCI_PROGRAMS = $(OUT)/escape/escape $(OUT)/bin/airlock-jail
-OCI_TEST = $(AS_ROOT) tests/escape/oci.sh $(OUT)/escape/escape $(JAIL_AND_RUNTIMES)
+OCI_TEST = scripts/count-tests $(AS_ROOT) tests/escape/oci.sh $(OUT)/escape/escape $(JAIL_AND_RUNTIMES)
 .PHONY: check-oci check-oci-long
 check-oci: $(OCI_PROGRAMS) ## the same programs in containers of each OCI runtime that is installed: crun, runc (as root)
 	@$(OCI_TEST) -- crun runc
