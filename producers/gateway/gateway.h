@@ -27,6 +27,7 @@ enum { GATEWAY_PRODUCE_MS = 35000 };
 
 struct ask;
 struct cancels;
+struct purge;
 struct gateway {
 	struct service *service;
 	struct keyring *keyring;
@@ -37,6 +38,7 @@ struct gateway {
 	struct kafka_producer *producer;
 	struct db *db;
 	struct cancels *cancels;
+	struct purge *purge;
 	struct ask *waiting;          /* for the end of their request */
 	struct timer *recheck;
 	struct metric *accepted, *refused, *polls, *unstored;

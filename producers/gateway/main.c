@@ -13,6 +13,7 @@
 #include "stage/settings.h"
 
 #include "producers/gateway/gateway.h"
+#include "producers/gateway/purge.h"
 
 static const struct conf_row settings[] = {
 	{ "gateway.address", CONF_TEXT, "127.0.0.1", 0, 0, "Address to listen on.", NULL },
@@ -24,6 +25,7 @@ static const struct conf_row settings[] = {
 	{ "gateway.requests_per_minute", CONF_INT, "60000", 1, 100000000, "Submits of a tenant a minute on this node, where the tenant has no limit of its own.", NULL },
 	{ "gateway.deadline_interactive", CONF_MS, "10m", 1000, 604800000, "Deadline of an interactive request that names none.", NULL },
 	{ "gateway.deadline_batch", CONF_MS, "24h", 1000, 604800000, "Deadline of a batch request that names none.", NULL },
+	{ "gateway.idempotency_keep", CONF_MS, "8d", 3600000, 7776000000, "How long an Idempotency-Key stands for its request; a request may live 7 days.", NULL },
 	{ "gateway.input_tokens", CONF_INT, "100000", 1, 1000000000, "Input tokens that one attempt may cost.", NULL },
 	{ "gateway.output_tokens", CONF_INT, "16384", 16, 1000000000, "Output tokens that one attempt may cost.", NULL },
 	{ "gateway.cost_micro_usd", CONF_INT, "1000000", 1, 1000000000000, "Millionths of a dollar that one attempt may cost.", NULL },
@@ -147,6 +149,8 @@ static enum rc start(struct service *s, void *self, struct err *err)
 	}
 	if (rc == RC_OK) {
 		db_listen(g->db, "airlock_ended");
+		g->purge = purge_new(service_loop(s), g->db, conf_int(c, "gateway.idempotency_keep"),
+		                     metrics_counter(service_metrics(s), "airlock_gateway_purged_total", "", "Idempotency keys whose time was over."));
 		rc = serve_open(service_loop(s), conf_text(c, "gateway.address"), (int)conf_int(c, "gateway.port"), &limits, ask_begin, g, &g->serve, err);
 	}
 	return rc;
@@ -187,6 +191,7 @@ static void close_gateway(void *self)
 		kafka_producer_close(g->producer, CLOSE_MS);
 	if (g->db)
 		db_close(g->db);
+	purge_free(g->purge);
 	cancels_free(g->cancels); /* behind the producer: that calls back for what it had */
 	timer_free(g->recheck);
 	keyring_free(g->keyring);
