@@ -21,6 +21,7 @@
 #include "producers/gateway/id.h"
 #include "producers/gateway/key.h"
 #include "producers/gateway/rate.h"
+#include "producers/gateway/waiters.h"
 
 /* After so long a produce has been acknowledged or has failed: librdkafka gives up after 30 s (lib/io/kafka.c), and 5 s for the rest. */
 enum { GATEWAY_PRODUCE_MS = 35000 };
@@ -39,7 +40,7 @@ struct gateway {
 	struct db *db;
 	struct cancels *cancels;
 	struct purge *purge;
-	struct ask *waiting;          /* for the end of their request */
+	struct waiters *waiters;      /* asks that wait for the end of their request */
 	struct timer *recheck;
 	struct metric *accepted, *refused, *polls, *unstored;
 };
@@ -56,7 +57,7 @@ struct ask {
 	char id_text[ID_TEXT_BYTES];
 	bool known;                    /* published by us just now: an unknown row is "queued" */
 	int64_t wait_until_ms;         /* monotonic; 0: answer at once */
-	struct ask *next, **at;       /* in gateway.waiting; at NULL: not there */
+	struct waiter waiter;          /* in gateway.waiters, while it waits */
 	struct buf message;            /* to publish */
 	char idempotency[128];         /* "": none */
 	struct sha256 body_sha256;

@@ -76,6 +76,7 @@ static enum rc prepare(struct service *s, const char *argument, void **self, str
 	g->service = s;
 	g->keys = key_cache_new();
 	g->rates = rates_new();
+	g->waiters = waiters_new();
 	rc = read_secret(conf_text(service_conf(s), "gateway.secret"), g, err);
 	if (rc == RC_OK)
 		rc = keyring_open(conf_text(service_conf(s), "stage.keys"), PROGRAM_GATEWAY, &g->keyring, err);
@@ -156,16 +157,17 @@ static enum rc start(struct service *s, void *self, struct err *err)
 	return rc;
 }
 
+static void ask_again_elsewhere(void *ask)
+{
+	ask_later(ask, "This node is going down; ask again.");
+}
+
 static void look_whether_drained(void *arg)
 {
 	enum { LOOK_MS = 50 };
 	struct gateway *g = arg;
-	struct ask *next;
 
-	for (struct ask *k = g->waiting; k; k = next) {
-		next = k->next;
-		ask_later(k, "This node is going down; ask again.");
-	}
+	waiters_each(g->waiters, ask_again_elsewhere);
 	if (serve_open_exchanges(g->serve) == 0 && kafka_producer_unacknowledged(g->producer) == 0)
 		service_drained(g->service);
 	else
@@ -197,6 +199,7 @@ static void close_gateway(void *self)
 	keyring_free(g->keyring);
 	key_cache_free(g->keys);
 	rates_free(g->rates);
+	waiters_free(g->waiters);
 	mem_wipe(g, sizeof(*g));
 	mem_free(g);
 }

@@ -1,4 +1,4 @@
-/* wait: from rows to a response, now or when the request has ended.  Waiters stand in one list; RECORD's NOTIFY wakes those it names, a timer the rest. */
+/* wait: from rows to a response, now or when the request has ended.  RECORD's NOTIFY wakes those it names, a timer the rest. */
 #include "producers/gateway/gateway.h"
 
 #include "base/clock.h"
@@ -19,25 +19,13 @@ static const struct db_statement find = {
 
 void wait_stop(struct ask *k)
 {
-	if (!k->at)
-		return;
-	*k->at = k->next;
-	if (k->next)
-		k->next->at = k->at;
-	k->at = NULL;
+	waiter_leave(&k->waiter);
 }
 
 static void stand_by(struct ask *k)
 {
-	struct gateway *g = k->gateway;
-
-	if (k->at)
-		return;
-	k->next = g->waiting;
-	k->at = &g->waiting;
-	if (k->next)
-		k->next->at = &k->next;
-	g->waiting = k;
+	if (!k->waiter.at)
+		waiters_add(k->gateway->waiters, &k->waiter, &k->id, k);
 }
 
 static void answer_row(struct ask *k, const struct response_row *row)
@@ -129,39 +117,34 @@ void wait_for(struct ask *k)
 	look(k);
 }
 
-static void wake(struct ask *k)
-{
-	wait_stop(k);
-	look(k);
-}
-
 void wait_notified(struct gateway *g, struct slice payload)
 {
 	struct slice part;
 
 	while (slice_cut(&payload, ',', &part)) {
 		struct uuid id;
-		struct ask *next;
+		struct ask *k;
 
 		if (part.len != UUID_HEX || !id_read_hex(part, &id))
 			continue;
-		for (struct ask *k = g->waiting; k; k = next) {
-			next = k->next;
-			if (uuid_compare(&k->id, &id) == 0)
-				wake(k);
-		}
+		while ((k = waiters_take(g->waiters, &id)))
+			look(k);
 	}
+}
+
+static void recheck(void *ask)
+{
+	struct ask *k = ask;
+
+	stream_alive(k);
+	wait_stop(k);
+	look(k);
 }
 
 void wait_recheck(void *arg)
 {
 	struct gateway *g = arg;
-	struct ask *next;
 
-	for (struct ask *k = g->waiting; k; k = next) {
-		next = k->next;
-		stream_alive(k);
-		wake(k);
-	}
+	waiters_each(g->waiters, recheck);
 	timer_set(g->recheck, RECHECK_MS);
 }
