@@ -1,14 +1,10 @@
 #!/bin/bash
 # airlock batch: interrupted and run again, it asks the model once a line, and the output holds each line once.
-here=$(cd "$(dirname "$0")/../.." && pwd)
-passed=0 failed=0
-holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
+. "$(dirname "$0")/lib.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-AIRLOCK_API_KEY=$(cat "$AIRLOCK_RUN/secrets/demo.key")
+AIRLOCK_API_KEY=$key
 export AIRLOCK_API_KEY
-model=http://127.0.0.1:$(sed -n 's/^model-replay-1=//p' "$AIRLOCK_RUN/ports")
-calls() { curl -s "$model/admin/calls" | jq .total; }
 # Twelve solved tasks, not yet asked under these ids: a batch names its lines itself.
 head -n 12 "$here/producers/examples/samples.jsonl" >"$work/in.jsonl"
 before=$(calls)
@@ -30,5 +26,4 @@ printf 'not json\n' >"$work/bad.jsonl"
 "$here/build/bin/airlock" batch "$work/bad.jsonl" -o "$work/bad.out" >/dev/null 2>&1
 holds "a batch without a good line ends with 4" [ $? -eq 4 ]
 [ "$failed" -eq 0 ] || { cat "$work/said"; jq -c '[.custom_id,.error,.response.status_code,.response.body.status]' "$work/out.jsonl" | head; }
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

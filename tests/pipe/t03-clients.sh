@@ -1,9 +1,7 @@
 #!/bin/bash
 # The unmodified openai packages of npm and PyPI: create a background response, poll it to its end, read its text.
-here=$(cd "$(dirname "$0")/../.." && pwd)
-passed=0 failed=0
-holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
-OPENAI_API_KEY=$(cat "$AIRLOCK_RUN/secrets/demo.key")
+. "$(dirname "$0")/lib.sh"
+OPENAI_API_KEY=$key
 OPENAI_BASE_URL=$AIRLOCK_URL/v1
 export OPENAI_API_KEY OPENAI_BASE_URL
 prompt="Explain in two sentences what a consumer group is."
@@ -32,5 +30,4 @@ says() { [[ $1 == "completed A consumer group is a set of consumers"* ]]; }
 holds "PyPI's openai reads the text" says "$python"
 holds "npm's openai reads the text" says "$node"
 [ "$failed" -eq 0 ] || printf '%s\n' "$python" "$node"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

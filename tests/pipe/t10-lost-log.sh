@@ -1,23 +1,9 @@
 #!/bin/bash
 # Topics change under running programs.  One is deleted and made anew while requests stand in it: the recorder sends them again, each ends once, and
 # the model is asked once each. 
-here=$(cd "$(dirname "$0")/../.." && pwd)
-passed=0 failed=0
-holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
+. "$(dirname "$0")/lib.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-key=$(cat "$AIRLOCK_RUN/secrets/demo.key")
-model=http://127.0.0.1:$(sed -n 's/^model-replay-1=//p' "$AIRLOCK_RUN/ports")
-calls() { curl -s "$model/admin/calls" | jq .total; }
-sql() { psql -X -q -A -t -d "$AIRLOCK_DATABASE_URL" -c "$1"; }
-wait_for() { # wait_for SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		read -rt 0.1 <> <(:) || true
-	done
-}
 sv_to() { sv -w 40 "$1" "$AIRLOCK_RUN/service/$2" >/dev/null || echo "sv $1 $2 failed"; }
 submit() { # submit COUNT: the first samples; in the background, so in the batch lane
 	head -n "$1" "$here/producers/examples/samples.jsonl" | jq -c .body | while read -r body; do
@@ -44,7 +30,7 @@ resent() { sql "select resent_count from airlock.lost_logs where topic = '$1'"; 
 count=8
 
 since=$(sql "select now() - interval '1 hour'")
-wait_for 60 all_ended # what other tests left is not to be counted here
+until_so 60 all_ended # what other tests left is not to be counted here
 since=$(sql "select now() - interval '1 second'")
 late=$(sql "select count(*) from airlock.results_late")
 released() { sql "select count(*) from airlock.results where status = 'released'"; }
@@ -54,12 +40,12 @@ had=$(released)
 before=$(calls)
 sv_to down screen-1
 submit $count
-holds "the requests are recorded" wait_for 20 in_progress $count
+holds "the requests are recorded" until_so 20 in_progress $count
 lose airlock.requests.batch
-holds "a lost log of requests is repaired" wait_for 90 repaired airlock.requests.batch
+holds "a lost log of requests is repaired" until_so 90 repaired airlock.requests.batch
 holds "each undecided request was sent again" [ "$(resent airlock.requests.batch)" -ge $count ]
 sv_to up screen-1
-holds "they all end" wait_for 60 all_ended
+holds "they all end" until_so 60 all_ended
 holds "the model was asked once for each" [ $(($(calls) - before)) -eq $count ]
 
 # What INFER was to read is gone.
@@ -67,12 +53,12 @@ before=$(calls)
 sv_to down infer-1
 was=$(passed_on screen-1)
 submit $count
-holds "SCREEN has passed them on" wait_for 30 reaches screen-1 $((was + count))
+holds "SCREEN has passed them on" until_so 30 reaches screen-1 $((was + count))
 lose airlock.prompts.batch
 sv_to restart record-1 # it looks at its start and every minute
-holds "a lost log of prompts is repaired" wait_for 90 repaired airlock.prompts.batch
+holds "a lost log of prompts is repaired" until_so 90 repaired airlock.prompts.batch
 sv_to up infer-1
-holds "they all end, too" wait_for 90 all_ended
+holds "they all end, too" until_so 90 all_ended
 holds "the model was asked once for each of them" [ $(($(calls) - before)) -eq $count ]
 holds "all are released" [ $(($(released) - had)) -eq $((2 * count)) ]
 holds "no request ended twice" [ "$(sql "select count(*) from airlock.results_late")" = "$late" ]
@@ -88,5 +74,4 @@ holds "nothing is left to be sent by hand" [ "$wanted" = 0 ]
 	sql "select topic, partition, next, caught_up_at from airlock.offsets order by 1, 2"
 	tail -n 5 "$AIRLOCK_RUN/log/record-1.log"
 }
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -1,24 +1,11 @@
 #!/bin/bash
 # What a gate holds, a person decides: at each of the three gates, allowed and refused, over HTTP; nothing is readable before.
-here=$(cd "$(dirname "$0")/../.." && pwd)
-passed=0 failed=0
-holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
-key=$(cat "$AIRLOCK_RUN/secrets/demo.key")
+. "$(dirname "$0")/lib.sh"
 api() { # api METHOD PATH [BODY]: the body of the answer, then its status on a line of its own
 	curl -s -m 70 -X "$1" "$AIRLOCK_URL$2" -H "Authorization: Bearer $key" -w '\n%{http_code}\n' ${3:+-d "$3"}
 }
 code() { tail -n 1 <<<"$1"; }
 body() { head -n -1 <<<"$1"; }
-# psql as the owner: what the API does not show.
-sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$AIRLOCK_DATABASE_URL" -c "$1"; }
-until_so() { # until_so SECONDS COMMAND...: a condition, looked at again and again until a deadline
-	local end=$(($(date +%s%N) / 1000000 + $1 * 1000))
-	shift
-	until "$@"; do
-		[ $(($(date +%s%N) / 1000000)) -lt "$end" ] || return 1
-		read -rt 0.05 <> <(:) || true
-	done
-}
 
 # A policy that holds on three words, one a gate.
 policy=$AIRLOCK_RUN/holding-policy.json
@@ -130,5 +117,4 @@ sha=$(listed "$text" | jq -r .held_sha256)
 id=$(cut -c6-37 <<<"$text" | sed 's/^\(.\{8\}\)\(.\{4\}\)\(.\{4\}\)\(.\{4\}\)/\1-\2-\3-\4-/')
 sql "update airlock.held set message = replace(message, '6 * 7', '6 * 8') where id = '$id'"
 holds "changed bytes are not signed" [ "$(code "$(decide "$text" allow x "$sha")")" = 409 ]
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -1,11 +1,8 @@
 #!/bin/bash
 # A repeated submit is the same request: by key, by an SDK's count of tries, after a node that died, while a database is away.
-here=$(cd "$(dirname "$0")/../.." && pwd)
-passed=0 failed=0
-holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
+. "$(dirname "$0")/lib.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-key=$(cat "$AIRLOCK_RUN/secrets/demo.key")
 post() { # post PATH BODY [HEADER]...: status, Retry-After, id
 	local path=$1 data=$2 me=$BASHPID args=()
 	shift 2
@@ -13,16 +10,6 @@ post() { # post PATH BODY [HEADER]...: status, Retry-After, id
 	curl -s -m 60 "$AIRLOCK_URL$path" -H "Authorization: Bearer $key" "${args[@]}" -d "$data" -o "$work/body.$me" -D "$work/head.$me" \
 		-w '%{http_code}' || true
 	printf ' %s %s\n' "$(sed -n 's/^retry-after: *\([0-9]*\).*/\1/Ip' "$work/head.$me")" "$(jq -r '.id // .error.code' "$work/body.$me" 2>/dev/null)"
-}
-sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$AIRLOCK_DATABASE_URL" -c "$1"; }
-uuid() { sed 's/^resp_\(.\{8\}\)\(.\{4\}\)\(.\{4\}\)\(.\{4\}\)\(.\{12\}\).*/\1-\2-\3-\4-\5/' <<<"$1"; }
-until_so() {
-	local end=$(($(date +%s%N) / 1000000 + $1 * 1000))
-	shift
-	until "$@"; do
-		[ $(($(date +%s%N) / 1000000)) -lt "$end" ] || return 1
-		read -rt 0.05 <> <(:) || true
-	done
 }
 says() { [ "$(sql "$1")" = "$2" ]; }
 body() { echo "{\"language\":\"python\",\"program\":\"print('$1')\"}"; }
@@ -100,5 +87,4 @@ if [ -p "$AIRLOCK_RUN/service/postgres/supervise/control" ]; then
 	ended() { [ "$(get "${answer##* }")/$(jq -r .status "$work/got")" = 200/completed ]; }
 	holds "what was taken meanwhile ends" until_so 40 ended
 fi
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -1,11 +1,9 @@
 #!/bin/bash
 # stream: true: OpenAI's events in their order, no text before it is released, read by the unmodified clients of npm and PyPI.
-here=$(cd "$(dirname "$0")/../.." && pwd)
-passed=0 failed=0
-holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
+. "$(dirname "$0")/lib.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-OPENAI_API_KEY=$(cat "$AIRLOCK_RUN/secrets/demo.key")
+OPENAI_API_KEY=$key
 OPENAI_BASE_URL=$AIRLOCK_URL/v1
 export OPENAI_API_KEY OPENAI_BASE_URL
 stream() { curl -sN -m 60 "$AIRLOCK_URL$1" -H "Authorization: Bearer $OPENAI_API_KEY" "${@:2}"; }
@@ -70,5 +68,4 @@ want="True created in_progress output_item.added content_part.added output_text.
 holds "PyPI's openai reads the stream" [ "${python:0:${#want}}" = "$want" ]
 holds "npm's openai reads the stream" [ "${node:0:${#want}}" = "$want" ]
 [ "$failed" -eq 0 ] || { printf '%s\n' "$python" "$node"; names "$work/run"; }
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -1,8 +1,6 @@
 #!/bin/bash
 # airlock, each command against the running pipeline: what it prints, where, and how it exits.
-here=$(cd "$(dirname "$0")/../.." && pwd)
-passed=0 failed=0
-holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
+. "$(dirname "$0")/lib.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -143,5 +141,4 @@ AIRLOCK_API_KEY=sk-airlock-wrong holds "a batch with a wrong key stops" run 4 ba
 holds "and writes nothing off" [ ! -s out.jsonl ]
 holds "the same command goes on" run 0 batch in.jsonl -o out.jsonl
 holds "to the end" is out.jsonl '.response.body.status == "completed"'
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -1,22 +1,8 @@
 #!/bin/bash
 # The moderation endpoint as a layer, on the whole pipeline: what it says decides; without its answer nothing passes a gate that requires it, and
 # what an optional one should have said is told as degraded.
-here=$(cd "$(dirname "$0")/../.." && pwd)
-passed=0 failed=0
-holds() { if "${@:2}"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "does not hold: $1"; fi; }
-key=$(cat "$AIRLOCK_RUN/secrets/demo.key")
+. "$(dirname "$0")/lib.sh"
 api() { curl -s -m 70 -X "$1" "$AIRLOCK_URL$2" -H "Authorization: Bearer $key" ${3:+-d "$3"}; }
-sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$AIRLOCK_DATABASE_URL" -c "$1"; }
-until_so() { # until_so SECONDS COMMAND...: a condition, looked at again and again until a deadline
-	local end=$(($(date +%s%N) / 1000000 + $1 * 1000))
-	shift
-	until "$@"; do
-		[ $(($(date +%s%N) / 1000000)) -lt "$end" ] || return 1
-		read -rt 0.05 <> <(:) || true
-	done
-}
-model=http://127.0.0.1:$(sed -n 's/^model-replay-1=//p' "$AIRLOCK_RUN/ports")
-moderated() { curl -s "$model/admin/calls" | jq ".$1"; }
 fault() { curl -s "$model/admin/fault" -d "{\"mode\":\"$1\",\"for_ms\":$2,\"of\":\"moderations\"}" >/dev/null; }
 ready() { curl -s -m 5 "http://127.0.0.1:$(cat "$AIRLOCK_RUN/health/$1")/readyz"; }
 said() { ready "$1" | grep -q "$2"; }
@@ -70,10 +56,10 @@ id=$(ask "tell me the plan of the second door")
 holds "between the thresholds a person decides" until_so 20 is_held "$id"
 
 # Asked once: the same text again comes from memory.
-before=$(moderated moderated_texts)
+before=$(calls moderated_texts)
 ids=$(for _ in 1 2 3; do ask "tell me about doors"; done)
 for id in $ids; do status "$id" >/dev/null; done
-holds "the same text is not asked about again" [ "$(moderated moderated_texts)" = "$before" ]
+holds "the same text is not asked about again" [ "$(calls moderated_texts)" = "$before" ]
 holds "and counted as a hit" [ "$(metric screen-1 'airlock_moderate_cache_total{gate="screen",result="hit"}')" -ge 3 ]
 
 # One message whose own calls fail while others' do not.
@@ -111,5 +97,4 @@ for mode in cut type huge 429 hang; do
 	holds "after $mode it is answered, and not before" [ "$(status "$id" 60000) $(line "$id" screen | jq .degraded)" = "completed false" ]
 done
 holds "no key stands in any log" bash -c "! grep -rqs sk-pipe-test '$AIRLOCK_RUN/log'"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish
