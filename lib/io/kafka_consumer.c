@@ -1,17 +1,13 @@
 /*
  * kafka_consumer: a member of a group (KIP-848), and a reader without one.
  *
- * Rebalances.  librdkafka says which partitions come or go and then waits for one answer for all of them; ours is given
- * when every partition of it was answered by kafka_start() or kafka_release().  Until then librdkafka itself keeps ALL
- * partitions of this consumer paused, which is why a revocation must not wait longer than it has to.
- * Before on_assign the committed offset and its metadata are asked for (librdkafka would use the offset alone).
- * A partition's way: NONE -> ASKING (commit is looked up) -> WAITING (on_assign was called) -> STARTED -> REVOKING -> NONE.
- * Records of a partition that is not STARTED are dropped: its next owner reads them again.
+ * What a rebalance brings and takes is kafka_rebalance.c.  Records of a partition that is not STARTED are dropped: its next owner reads them
+ * again.
  *
  * A reader has no group: partitions are started and stopped one by one through librdkafka's older interface, which needs
  * no coordinator and no right on a group.
  */
-#include "io/kafka_internal.h"
+#include "io/kafka_consumer_internal.h"
 
 #include <assert.h>
 
@@ -20,41 +16,9 @@
 
 enum {
 	POLL_MS = 1000, /* at least so often: max.poll.interval.ms counts polls, not work */
-	ASK_MS = 10000,
-	ASK_AGAIN_MS = 300,
 	CLOSE_WAIT_MS = 20,
 	DESTROY_MS = 3000,
 	PARTITIONS_MAX = 100000,
-};
-
-enum state { NONE, ASKING, WAITING, STARTED, REVOKING, RELEASED };
-
-struct part {
-	enum state state;
-	bool assigned; /* librdkafka has it: pause, resume and seek are possible */
-	bool paused;
-};
-
-struct topic {
-	char *name;
-	rd_kafka_topic_t *rkt; /* reader */
-	struct part *parts;
-	size_t part_count;
-};
-
-struct kafka_consumer {
-	struct loop *loop;
-	rd_kafka_t *rk;
-	char *group; /* NULL: a reader */
-	struct kafka_port port;
-	struct kafka_events events;
-	void *arg;
-	struct timer *poll, *ask_again, *wake;
-	struct topic *topics;
-	size_t topic_count;
-	rd_kafka_topic_partition_list_t *coming, *going; /* a rebalance that is not yet answered */
-	int64_t asked; /* number of the current question about commits */
-	rd_kafka_topic_partition_list_t *resumed; /* in this turn; NULL: none */
 };
 
 struct commit_call {
@@ -62,7 +26,7 @@ struct commit_call {
 	void *arg;
 };
 
-static struct topic *topic_find(struct kafka_consumer *c, const char *name)
+struct topic *consumer_topic_find(struct kafka_consumer *c, const char *name)
 {
 	for (size_t i = 0; i < c->topic_count; i++) {
 		if (c->topics[i].name == name || strcmp(c->topics[i].name, name) == 0)
@@ -71,7 +35,7 @@ static struct topic *topic_find(struct kafka_consumer *c, const char *name)
 	return NULL;
 }
 
-static struct part *part_of(struct topic *t, int32_t partition)
+struct part *consumer_part_of(struct topic *t, int32_t partition)
 {
 	size_t need = (size_t)partition + 1;
 
@@ -84,16 +48,16 @@ static struct part *part_of(struct topic *t, int32_t partition)
 	return &t->parts[partition];
 }
 
-static struct part *part_at(struct kafka_consumer *c, struct kafka_partition p)
+struct part *consumer_part_at(struct kafka_consumer *c, struct kafka_partition p)
 {
-	struct topic *t = topic_find(c, p.topic);
+	struct topic *t = consumer_topic_find(c, p.topic);
 
 	return t && p.partition >= 0 && (size_t)p.partition < t->part_count ? &t->parts[p.partition] : NULL;
 }
 
-static struct topic *topic_add(struct kafka_consumer *c, const char *name)
+struct topic *consumer_topic_add(struct kafka_consumer *c, const char *name)
 {
-	struct topic *t = topic_find(c, name);
+	struct topic *t = consumer_topic_find(c, name);
 
 	if (t)
 		return t;
@@ -104,7 +68,7 @@ static struct topic *topic_add(struct kafka_consumer *c, const char *name)
 }
 
 /* A list of one. */
-static rd_kafka_topic_partition_list_t *list_of(struct kafka_partition p, int64_t offset)
+rd_kafka_topic_partition_list_t *consumer_list_of(struct kafka_partition p, int64_t offset)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
@@ -112,13 +76,13 @@ static rd_kafka_topic_partition_list_t *list_of(struct kafka_partition p, int64_
 	return list;
 }
 
-static void report_error(struct kafka_consumer *c, struct kafka_partition p, const struct err *err, bool out_of_log)
+void consumer_report(struct kafka_consumer *c, struct kafka_partition p, const struct err *err, bool out_of_log)
 {
 	if (c->events.on_error)
 		c->events.on_error(c->arg, p, err, out_of_log);
 }
 
-static void report_failed(struct kafka_consumer *c, rd_kafka_error_t *failed, const char *what)
+void consumer_report_failed(struct kafka_consumer *c, rd_kafka_error_t *failed, const char *what)
 {
 	struct err err;
 
@@ -126,12 +90,12 @@ static void report_failed(struct kafka_consumer *c, rd_kafka_error_t *failed, co
 		return;
 	(void)kafka_err(&err, RC_LATER, rd_kafka_error_code(failed), what); /* goes on as an event */
 	rd_kafka_error_destroy(failed);
-	report_error(c, (struct kafka_partition){ NULL, -1 }, &err, false);
+	consumer_report(c, (struct kafka_partition){ NULL, -1 }, &err, false);
 }
 
-static void set_paused(struct kafka_consumer *c, struct kafka_partition p, bool pause)
+void consumer_set_paused(struct kafka_consumer *c, struct kafka_partition p, bool pause)
 {
-	rd_kafka_topic_partition_list_t *list = list_of(p, RD_KAFKA_OFFSET_INVALID);
+	rd_kafka_topic_partition_list_t *list = consumer_list_of(p, RD_KAFKA_OFFSET_INVALID);
 
 	/* Unknown partitions are the only error, and we know ours. */
 	if (pause)
@@ -153,7 +117,7 @@ static void wake_brokers(void *arg)
 	char text[128];
 
 	c->resumed = NULL;
-	(void)rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, text, sizeof(text)); /* within its range */
+	(void)rd_kafka_AdminOptions_set_request_timeout(o, KAFKA_ASK_MS, text, sizeof(text)); /* within its range */
 	rd_kafka_ListOffsets(c->rk, list, o, c->port.queue); /* nobody waits for the answer */
 	rd_kafka_AdminOptions_destroy(o);
 	rd_kafka_topic_partition_list_destroy(list);
@@ -169,250 +133,6 @@ static void wake_broker_of(struct kafka_consumer *c, struct kafka_partition p)
 		rd_kafka_topic_partition_list_add(c->resumed, p.topic, p.partition)->offset = RD_KAFKA_OFFSET_SPEC_LATEST;
 }
 
-/* ---- partitions come ---- */
-
-static void ask_committed(struct kafka_consumer *c)
-{
-	rd_kafka_ListConsumerGroupOffsets_t *ask = rd_kafka_ListConsumerGroupOffsets_new(c->group, c->coming);
-	rd_kafka_AdminOptions_t *o = rd_kafka_AdminOptions_new(c->rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-	char text[128];
-
-	(void)rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, text, sizeof(text)); /* within its range */
-	rd_kafka_AdminOptions_set_opaque(o, (void *)(intptr_t)++c->asked);
-	rd_kafka_ListConsumerGroupOffsets(c->rk, &ask, 1, o, c->port.queue);
-	rd_kafka_AdminOptions_destroy(o);
-	rd_kafka_ListConsumerGroupOffsets_destroy(ask);
-}
-
-static void on_ask_again(void *arg)
-{
-	struct kafka_consumer *c = arg;
-
-	if (c->coming)
-		ask_committed(c);
-}
-
-/* Hand the answered list to librdkafka. */
-static void assign_now(struct kafka_consumer *c)
-{
-	rd_kafka_topic_partition_list_t *list = c->coming;
-
-	c->coming = NULL;
-	c->asked++; /* an answer still under way is for nobody */
-	timer_clear(c->ask_again);
-	for (int i = 0; i < list->cnt; i++)
-		part_of(topic_add(c, list->elems[i].topic), list->elems[i].partition)->assigned = true;
-	report_failed(c, rd_kafka_incremental_assign(c->rk, list), "assign");
-	for (int i = 0; i < list->cnt; i++) {
-		struct kafka_partition p = { topic_find(c, list->elems[i].topic)->name, list->elems[i].partition };
-
-		if (part_at(c, p)->paused)
-			set_paused(c, p, true);
-	}
-	rd_kafka_topic_partition_list_destroy(list);
-}
-
-static bool all_started(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list)
-{
-	for (int i = 0; i < list->cnt; i++) {
-		if (part_of(topic_add(c, list->elems[i].topic), list->elems[i].partition)->state != STARTED)
-			return false;
-	}
-	return true;
-}
-
-static void on_coming(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list)
-{
-	if (c->coming)
-		assign_now(c); /* not seen so far: a second before the first was answered */
-	c->coming = rd_kafka_topic_partition_list_copy(list);
-	for (int i = 0; i < list->cnt; i++)
-		*part_of(topic_add(c, list->elems[i].topic), list->elems[i].partition) = (struct part){ .state = ASKING };
-	if (list->cnt == 0)
-		assign_now(c);
-	else
-		ask_committed(c);
-}
-
-/* The group's result, or NULL with the reason. */
-static const rd_kafka_topic_partition_list_t *committed_of(rd_kafka_event_t *e, rd_kafka_resp_err_t *code)
-{
-	size_t n = 0;
-	const rd_kafka_group_result_t **groups;
-	const rd_kafka_topic_partition_list_t *list;
-
-	*code = rd_kafka_event_error(e);
-	if (*code)
-		return NULL;
-	groups = rd_kafka_ListConsumerGroupOffsets_result_groups(rd_kafka_event_ListConsumerGroupOffsets_result(e), &n);
-	if (n == 1 && rd_kafka_group_result_error(groups[0]))
-		*code = rd_kafka_error_code(rd_kafka_group_result_error(groups[0]));
-	list = n == 1 && !*code ? rd_kafka_group_result_partitions(groups[0]) : NULL;
-	for (int i = 0; list && i < list->cnt; i++) {
-		if (list->elems[i].err) {
-			*code = list->elems[i].err;
-			return NULL;
-		}
-	}
-	return list;
-}
-
-static void on_committed_answer(struct kafka_consumer *c, rd_kafka_event_t *e)
-{
-	rd_kafka_resp_err_t code;
-	const rd_kafka_topic_partition_list_t *list = committed_of(e, &code);
-	int64_t asked = (intptr_t)rd_kafka_event_opaque(e);
-
-	if (asked != c->asked || !c->coming)
-		return;
-	if (!list) {
-		struct err err;
-
-		(void)kafka_err(&err, RC_LATER, code, "read committed offsets"); /* asked again below */
-		timer_set(c->ask_again, ASK_AGAIN_MS);
-		report_error(c, (struct kafka_partition){ NULL, -1 }, &err, false);
-		return;
-	}
-	/* on_assign may answer at once; with the last answer c->coming is gone. */
-	for (int i = 0; i < list->cnt && c->asked == asked; i++) {
-		const rd_kafka_topic_partition_t *r = &list->elems[i];
-		struct topic *t = topic_find(c, r->topic);
-		struct part *part = t ? part_of(t, r->partition) : NULL;
-
-		if (!part || part->state != ASKING)
-			continue;
-		part->state = WAITING;
-		c->events.on_assign(c->arg, (struct kafka_partition){ t->name, r->partition }, r->offset >= 0 ? r->offset : -1,
-		                    slice_of(r->metadata, r->metadata_size));
-	}
-}
-
-/* Take a partition out and put it back at offset: works in every state of the fetcher, where a seek does not. */
-static void restart(struct kafka_consumer *c, struct kafka_partition p, int64_t offset)
-{
-	rd_kafka_topic_partition_list_t *list = list_of(p, offset);
-
-	report_failed(c, rd_kafka_incremental_unassign(c->rk, list), "seek: take out");
-	list->elems[0].offset = offset;
-	report_failed(c, rd_kafka_incremental_assign(c->rk, list), "seek: put back");
-	rd_kafka_topic_partition_list_destroy(list);
-	if (part_at(c, p)->paused)
-		set_paused(c, p, true);
-}
-
-void kafka_start(struct kafka_consumer *c, struct kafka_partition p, int64_t offset)
-{
-	struct part *part = part_at(c, p);
-	rd_kafka_topic_partition_t *row;
-
-	if (!part || part->state != WAITING)
-		return; /* taken away in the meantime */
-	part->state = STARTED;
-	if (part->assigned) {
-		restart(c, p, offset);
-		return;
-	}
-	row = rd_kafka_topic_partition_list_find(c->coming, p.topic, p.partition);
-	assert(row);
-	row->offset = offset;
-	if (all_started(c, c->coming))
-		assign_now(c);
-}
-
-/* ---- partitions go ---- */
-
-/* What librdkafka really holds of the list: it refuses a list with one stranger in it as a whole. */
-static rd_kafka_topic_partition_list_t *held(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list)
-{
-	rd_kafka_topic_partition_list_t *all = NULL, *out = rd_kafka_topic_partition_list_new(list->cnt);
-
-	if (rd_kafka_assignment(c->rk, &all) || !all)
-		return out;
-	for (int i = 0; i < list->cnt; i++) {
-		if (rd_kafka_topic_partition_list_find(all, list->elems[i].topic, list->elems[i].partition))
-			rd_kafka_topic_partition_list_add(out, list->elems[i].topic, list->elems[i].partition);
-	}
-	rd_kafka_topic_partition_list_destroy(all);
-	return out;
-}
-
-static void unassign_now(struct kafka_consumer *c)
-{
-	rd_kafka_topic_partition_list_t *list = c->going, *ours;
-
-	c->going = NULL;
-	ours = held(c, list);
-	for (int i = 0; i < list->cnt; i++) {
-		struct kafka_partition p = { topic_find(c, list->elems[i].topic)->name, list->elems[i].partition };
-		struct part *part = part_at(c, p);
-
-		if (part->paused && part->assigned)
-			set_paused(c, p, false); /* or it would come back paused */
-		*part = (struct part){ .state = NONE };
-	}
-	report_failed(c, rd_kafka_incremental_unassign(c->rk, ours), "unassign");
-	rd_kafka_topic_partition_list_destroy(ours);
-	rd_kafka_topic_partition_list_destroy(list);
-}
-
-static bool all_released(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list)
-{
-	for (int i = 0; i < list->cnt; i++) {
-		if (part_of(topic_add(c, list->elems[i].topic), list->elems[i].partition)->state != RELEASED)
-			return false;
-	}
-	return true;
-}
-
-static void going_add(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list)
-{
-	if (!c->going)
-		c->going = rd_kafka_topic_partition_list_new(list->cnt);
-	for (int i = 0; i < list->cnt; i++) {
-		const rd_kafka_topic_partition_t *r = &list->elems[i];
-
-		if (!rd_kafka_topic_partition_list_find(c->going, r->topic, r->partition))
-			rd_kafka_topic_partition_list_add(c->going, r->topic, r->partition);
-	}
-}
-
-static void on_going(struct kafka_consumer *c, const rd_kafka_topic_partition_list_t *list)
-{
-	bool lost = rd_kafka_assignment_lost(c->rk) != 0;
-	rd_kafka_topic_partition_list_t *whole;
-
-	if (c->coming)
-		assign_now(c); /* librdkafka wants that answered first; nothing of it is let through */
-	going_add(c, list);
-	/* Released in a callback, the last one ends c->going: walk over a copy. */
-	whole = rd_kafka_topic_partition_list_copy(c->going);
-	for (int i = 0; i < whole->cnt && c->going; i++) {
-		struct topic *t = topic_add(c, whole->elems[i].topic);
-		struct part *part = part_of(t, whole->elems[i].partition);
-		enum state was = part->state;
-
-		if (was == RELEASED || (was == REVOKING && !lost))
-			continue;
-		part->state = was == WAITING || was == STARTED || was == REVOKING ? REVOKING : RELEASED;
-		if (part->state == REVOKING)
-			c->events.on_revoke(c->arg, (struct kafka_partition){ t->name, whole->elems[i].partition }, lost);
-	}
-	rd_kafka_topic_partition_list_destroy(whole);
-	if (c->going && (lost || all_released(c, c->going)))
-		unassign_now(c);
-}
-
-void kafka_release(struct kafka_consumer *c, struct kafka_partition p)
-{
-	struct part *part = part_at(c, p);
-
-	if (!part || part->state != REVOKING)
-		return; /* lost in the meantime */
-	part->state = RELEASED;
-	if (c->going && all_released(c, c->going))
-		unassign_now(c);
-}
-
 /* ---- events ---- */
 
 static void on_error_event(struct kafka_consumer *c, rd_kafka_event_t *e)
@@ -420,7 +140,7 @@ static void on_error_event(struct kafka_consumer *c, rd_kafka_event_t *e)
 	rd_kafka_resp_err_t code = rd_kafka_event_error(e);
 	rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(e);
 	struct kafka_partition p = { NULL, -1 };
-	struct topic *t = at ? topic_find(c, at->topic) : NULL;
+	struct topic *t = at ? consumer_topic_find(c, at->topic) : NULL;
 	struct err err;
 	bool out_of_log = code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
 
@@ -432,9 +152,9 @@ static void on_error_event(struct kafka_consumer *c, rd_kafka_event_t *e)
 		(void)err_set(&err, RC_BROKEN, "kafka_fatal", "%s", rd_kafka_event_error_string(e)); /* goes on as an event */
 	else
 		(void)err_set(&err, RC_LATER, rd_kafka_err2name(code), "%s", rd_kafka_event_error_string(e));
-	if (p.topic && (!part_at(c, p) || part_at(c, p)->state != STARTED))
+	if (p.topic && (!consumer_part_at(c, p) || consumer_part_at(c, p)->state != STARTED))
 		return; /* not ours any more */
-	report_error(c, p, &err, out_of_log && p.topic);
+	consumer_report(c, p, &err, out_of_log && p.topic);
 }
 
 static void fill_headers(struct kafka_record *r, const rd_kafka_message_t *m)
@@ -456,10 +176,10 @@ static void fill_headers(struct kafka_record *r, const rd_kafka_message_t *m)
 static bool on_fetch_event(struct kafka_consumer *c, rd_kafka_event_t *e)
 {
 	const rd_kafka_message_t *m = rd_kafka_event_message_next(e);
-	struct topic *t = m ? topic_find(c, rd_kafka_topic_name(m->rkt)) : NULL;
+	struct topic *t = m ? consumer_topic_find(c, rd_kafka_topic_name(m->rkt)) : NULL;
 	struct kafka_record r; /* filled field by field: half a kilobyte of headers is not cleared for nothing */
 
-	if (!t || m->err || part_of(t, m->partition)->state != STARTED)
+	if (!t || m->err || consumer_part_of(t, m->partition)->state != STARTED)
 		return true;
 	r.at = (struct kafka_partition){ t->name, m->partition };
 	r.offset = m->offset;
@@ -488,7 +208,7 @@ static void on_commit_event(struct kafka_consumer *c, rd_kafka_event_t *e)
 	for (int i = 0; call && call->done && list && i < list->cnt; i++) {
 		const rd_kafka_topic_partition_t *r = &list->elems[i];
 		rd_kafka_resp_err_t code = r->err ? r->err : whole;
-		struct topic *t = topic_find(c, r->topic);
+		struct topic *t = consumer_topic_find(c, r->topic);
 		struct err err;
 
 		if (!t)
@@ -509,12 +229,12 @@ static bool on_event(void *arg, rd_kafka_event_t *e)
 		return on_fetch_event(c, e);
 	case RD_KAFKA_EVENT_REBALANCE:
 		if (rd_kafka_event_error(e) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-			on_coming(c, rd_kafka_event_topic_partition_list(e));
+			rebalance_coming(c, rd_kafka_event_topic_partition_list(e));
 		else
-			on_going(c, rd_kafka_event_topic_partition_list(e));
+			rebalance_going(c, rd_kafka_event_topic_partition_list(e));
 		return true;
 	case RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT:
-		on_committed_answer(c, e);
+		rebalance_committed(c, e);
 		return true;
 	case RD_KAFKA_EVENT_OFFSET_COMMIT:
 		on_commit_event(c, e);
@@ -567,7 +287,7 @@ static struct kafka_consumer *consumer_new(struct loop *l, rd_kafka_t *rk, const
 	}
 	kafka_port_open(&c->port, l, queue, on_event, on_idle, c);
 	c->poll = timer_new(l, on_poll, c);
-	c->ask_again = timer_new(l, on_ask_again, c);
+	c->ask_again = timer_new(l, rebalance_ask_again, c);
 	c->wake = timer_new(l, wake_brokers, c);
 	timer_set(c->poll, POLL_MS);
 	return c;
@@ -587,7 +307,7 @@ enum rc kafka_consumer_open(struct loop *l, const struct kafka_conf *conf, const
 	c = consumer_new(l, rk, group, events, arg);
 	list = rd_kafka_topic_partition_list_new((int)count);
 	for (size_t i = 0; i < count; i++) {
-		(void)topic_add(c, topics[i]); /* now, so that names never move */
+		(void)consumer_topic_add(c, topics[i]); /* now, so that names never move */
 		rd_kafka_topic_partition_list_add(list, topics[i], RD_KAFKA_PARTITION_UA);
 	}
 	code = rd_kafka_subscribe(rk, list);
@@ -615,8 +335,8 @@ enum rc kafka_reader_open(struct loop *l, const struct kafka_conf *conf, const s
 
 enum rc kafka_reader_add(struct kafka_consumer *c, struct kafka_partition p, int64_t offset, struct err *err)
 {
-	struct topic *t = topic_add(c, p.topic);
-	struct part *part = part_of(t, p.partition);
+	struct topic *t = consumer_topic_add(c, p.topic);
+	struct part *part = consumer_part_of(t, p.partition);
 
 	assert(!c->group);
 	if (!t->rkt)
@@ -629,12 +349,12 @@ enum rc kafka_reader_add(struct kafka_consumer *c, struct kafka_partition p, int
 
 void kafka_reader_remove(struct kafka_consumer *c, struct kafka_partition p)
 {
-	struct part *part = part_at(c, p);
+	struct part *part = consumer_part_at(c, p);
 
 	assert(!c->group);
 	if (!part || part->state != STARTED)
 		return;
-	(void)rd_kafka_consume_stop(topic_find(c, p.topic)->rkt, p.partition); /* only fails for one never started */
+	(void)rd_kafka_consume_stop(consumer_topic_find(c, p.topic)->rkt, p.partition); /* only fails for one never started */
 	*part = (struct part){ .state = NONE };
 }
 
@@ -642,37 +362,37 @@ void kafka_reader_remove(struct kafka_consumer *c, struct kafka_partition p)
 
 void kafka_pause(struct kafka_consumer *c, struct kafka_partition p)
 {
-	struct part *part = part_at(c, p);
+	struct part *part = consumer_part_at(c, p);
 
 	if (!part || part->paused)
 		return;
 	part->paused = true;
 	if (part->assigned)
-		set_paused(c, p, true);
+		consumer_set_paused(c, p, true);
 }
 
 void kafka_resume(struct kafka_consumer *c, struct kafka_partition p)
 {
-	struct part *part = part_at(c, p);
+	struct part *part = consumer_part_at(c, p);
 
 	if (!part || !part->paused)
 		return;
 	part->paused = false;
 	if (!part->assigned)
 		return;
-	set_paused(c, p, false);
+	consumer_set_paused(c, p, false);
 	wake_broker_of(c, p);
 }
 
 enum rc kafka_seek(struct kafka_consumer *c, struct kafka_partition p, int64_t offset, struct err *err)
 {
-	struct part *part = part_at(c, p);
+	struct part *part = consumer_part_at(c, p);
 	bool paused;
 
 	if (!part || part->state != STARTED || !part->assigned)
 		return err_set(err, RC_LATER, "not_assigned", "%s [%d]: not ours to seek in", p.topic, (int)p.partition);
 	if (c->group) {
-		restart(c, p, offset);
+		rebalance_restart(c, p, offset);
 		return RC_OK;
 	}
 	paused = part->paused;
@@ -722,7 +442,7 @@ static void leave(struct kafka_consumer *c, int64_t until_ms)
 	rd_kafka_error_t *failed;
 
 	if (c->coming)
-		assign_now(c);
+		rebalance_assign_now(c);
 
 	failed = rd_kafka_consumer_close_queue(c->rk, last);
 	if (failed) {
