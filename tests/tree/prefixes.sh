@@ -13,7 +13,7 @@ libcap|lib/base/rights\.c~workers/sandbox/jail_[a-z]+\.c|sys/capability\.h|\bcap
 librdkafka|lib/io/kafka[a-z_]*\.c~lib/io/kafka_[a-z_]+\.h|(librdkafka/)?rdkafka.*|\b(rd_kafka|RD_KAFKA)_[A-Za-z_]+
 libcurl|lib/io/http\.c|curl/.*|\bcurl_[a-z_]+|\bCURL[A-Z_]*_[A-Z_]+\b|\bCURLM?\b
 libpq|lib/io/db[a-z_]*\.c~lib/io/db_[a-z_]+\.h|(postgresql/)?libpq.*|\bPQ[a-z][A-Za-z]+\s*\(|\bPG(conn|result|notify|cancel)\b
-libmicrohttpd|lib/io/serve[a-z_]*\.c|microhttpd\.h|\bMHD_[A-Za-z_]+
+libmicrohttpd|lib/io/serve[a-z_]*\.c~lib/io/serve_[a-z_]+\.h|microhttpd\.h|\bMHD_[A-Za-z_]+
 Hyperscan|workers/moderate/rules\.c|(hs/)?hs(_[a-z]+)?\.h|\bhs_[a-z_]+\s*\(|\bHS_[A-Z_]+\b
 ICU|workers/moderate/normalise\.c|unicode/.*|\b(unorm2|uspoof|ucnv|ubrk|utrans|u_str|u_char)_?[A-Za-z]+\s*\(|\bUNormalizer2\b
 '
