@@ -9,8 +9,9 @@ endef
 $(eval $(call escape_program,escape,tests/escape/frames.c))
 $(eval $(call escape_program,tasks,))
 $(eval $(call escape_program,samples,))
+$(eval $(call escape_program,zygote,))
 $(eval $(call escape_program,soak,tests/escape/family.c))
-ESCAPE_BIN = $(addprefix $(OUT)/escape/,escape tasks samples soak)
+ESCAPE_BIN = $(addprefix $(OUT)/escape/,escape zygote tasks samples soak)
 
 AS_ROOT = scripts/as-root
 TASKS ?= ../shared/data/tasks/mbpp-half-a.jsonl
@@ -19,6 +20,7 @@ JAIL_AND_RUNTIMES = $(OUT)/bin/airlock-jail workers/sandbox/runtimes
 .PHONY: check-escape
 check-escape: $(ESCAPE_BIN) $(OUT)/bin/airlock-jail $(OUT)/bin/airlock-run ## hostile and benign programs in the jail, each with the outcome it must have (as root)
 	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/escape $(JAIL_AND_RUNTIMES) tests/escape/hostile tests/escape/benign
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/zygote $(JAIL_AND_RUNTIMES)
 	@scripts/count-tests $(AS_ROOT) tests/escape/run.sh $(OUT)/bin
 	@scripts/count-tests $(AS_ROOT) tests/escape/examples.sh $(OUT)/bin
 	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) mixed 96
@@ -44,6 +46,19 @@ $(INSIDE): $(INSIDE_SRC) workers/sandbox/jail_watch.h
 
 build: $(INSIDE)
 $(OUT)/bin/airlock-jail: | $(INSIDE)
+
+# What makes an interpreter fork a job: loaded into it, so it is small, and names nothing but fork.
+ZYGOTE = $(OUT)/bin/airlock-zygote.so
+ZYGOTE_SRC = workers/sandbox/zygote/fork.c $(addprefix workers/sandbox/,jail_birth.c jail_enter.c jail_filter.c jail_fs.c jail_landlock.c jail_limits.c \
+	jail_watch.c jail_wire.c) lib/base/buf.c lib/base/mem.c lib/base/rc.c lib/base/slice.c
+$(ZYGOTE): $(ZYGOTE_SRC) $(wildcard workers/sandbox/jail_*.h)
+	@mkdir -p $(@D)
+	@echo "ld airlock-zygote.so"
+	@$(CC) $(CPPFLAGS) -Iworkers -std=c17 -O2 -g $(WARN) $(filter-out -fPIE,$(HARDEN_C)) -fPIC -fvisibility=hidden -ffunction-sections -shared \
+		-Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,-z,defs -o $@ $(ZYGOTE_SRC)
+
+build: $(ZYGOTE)
+$(OUT)/bin/airlock-jail: | $(ZYGOTE)
 
 # The programs of check-escape in containers.  gVisor takes ten times as long and belongs to test-long.
 OCI_PROGRAMS = $(OUT)/escape/escape $(OUT)/bin/airlock-jail

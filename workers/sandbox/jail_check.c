@@ -124,7 +124,7 @@ static enum rc try_probe(struct jail_lane *l, const struct probe *p, struct buf 
 	rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, err);
 	if (rc == RC_OK)
 		rc = jail_run(l, s, SLICE_EMPTY, &r, err);
-	jail_box_unmount(l->box);
+	jail_settle(l);
 	mem_free(s);
 	if (rc == RC_OK && r.end.stage != 0)
 		rc = err_set(err, RC_BROKEN, "jail_recipe", "%s: %s", jail_stage_name(r.end.stage), strerror(r.end.error));

@@ -1,5 +1,6 @@
 /*
- * jail_enter: from a fresh clone to the foreign program, one verb a line; the order is the argument.
+ * jail_enter: from a fresh clone to the foreign program, one verb a line; the order is the argument.  In the spawner's child, which starts
+ * the program, or in a zygote's, which is the interpreter already: all layers are the same, and hold before it reads a byte of the job.
  *
  * Two processes.  init (pid 1 of the job's pid namespace) builds the tree with the capabilities that a new user namespace gives, forks the
  * job, reaps, and reports; it is not dumpable, so the job can neither trace nor read it.  The job gives everything away, installs the
@@ -73,10 +74,11 @@ static int wait_for_maps(int sync_fd)
 	return read(sync_fd, &go, 1) == 1 ? 0 : -1;
 }
 
-static int take_ids(void)
+static int take_ids(const struct jail_spawn *s)
 {
-	/* Our old id has no name in this namespace, so no capability is lost here: the tree still has to be built. */
-	return syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(INSIDE_ID, INSIDE_ID, INSIDE_ID) < 0 ||
+	/* Our old id has no name in this namespace, so no capability is lost here: the tree still has to be built.  A zygote has given its
+	 * groups away, and has the job's id. */
+	return (s->warm != WARM_FORK && syscall(SYS_setgroups, 0, NULL) < 0) || setresgid(INSIDE_ID, INSIDE_ID, INSIDE_ID) < 0 ||
 	                       setresuid(INSIDE_ID, INSIDE_ID, INSIDE_ID) < 0 ?
 	               -1 :
 	               0;
@@ -126,7 +128,7 @@ static int hand_over(int socket, int fd)
 	return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
-static void split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], char *env[JAIL_ENV + 1])
+void jail_split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], char *env[JAIL_ENV + 1])
 {
 	const char *at = s->text;
 
@@ -138,13 +140,12 @@ static void split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], ch
 	env[s->envc] = NULL;
 }
 
-static void NORETURN become_program(const struct jail_spawn *s, int report_fd, int listener_socket, int gate_fd)
+/* Every layer, in the process that is to be the program. */
+static void give_all_away(const struct jail_spawn *s, int report_fd, int listener_socket, int gate_fd)
 {
-	char *argv[JAIL_ARGS + 1], *env[JAIL_ENV + 1];
 	sigset_t none;
 	int listener;
 
-	split_text(s, argv, env);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);    /* its own proc files are its own again */
@@ -164,14 +165,28 @@ static void NORETURN become_program(const struct jail_spawn *s, int report_fd, i
 		fail(report_fd, STAGE_NO_NEW_PRIVS);
 	if (jail_landlock_enter() < 0)
 		fail(report_fd, STAGE_LANDLOCK);
-	listener = jail_syscalls_install((enum jail_profile)s->profile);
+	listener = jail_filter_install((enum jail_profile)s->profile);
 	if (listener < 0)
 		fail(report_fd, STAGE_FILTER);
 	if (hand_over(listener_socket, listener) < 0)
 		fail(report_fd, STAGE_LISTENER);
 	(void)close(listener); /* CLOEXEC would do; the program must never own its own judge */
+}
+
+static void NORETURN become_program(const struct jail_spawn *s, int report_fd)
+{
+	char *argv[JAIL_ARGS + 1], *env[JAIL_ENV + 1];
+
+	jail_split_text(s, argv, env);
 	(void)execve(argv[0], argv, env);
 	fail(report_fd, STAGE_EXEC);
+}
+
+/* Where nothing is started that would close them: every descriptor but its three streams and its gate. */
+static void close_ours(int report_fd)
+{
+	if (syscall(SYS_close_range, 3, JAIL_GATE_FD - 1, 0) < 0 || syscall(SYS_close_range, JAIL_GATE_FD + 1, ~0U, 0) < 0)
+		fail(report_fd, STAGE_RLIMITS);
 }
 
 bool jail_has_time_namespaces(void)
@@ -205,7 +220,7 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 
 	if (wait_for_maps(sync_fd) < 0)
 		fail(report_fd, STAGE_SYNC);
-	if (take_ids() < 0)
+	if (take_ids(s) < 0)
 		fail(report_fd, STAGE_IDS);
 	/* Changing ids forgot it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
@@ -223,8 +238,13 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 	job = fork();
 	if (job < 0)
 		fail(report_fd, STAGE_FORK);
-	if (job == 0)
-		become_program(s, report_fd, listener_socket, gate_fd);
+	if (job == 0) {
+		give_all_away(s, report_fd, listener_socket, gate_fd);
+		if (s->warm != WARM_FORK)
+			become_program(s, report_fd);
+		close_ours(report_fd);
+		return;
+	}
 	/* The job's pipes must end with the job. */
 	(void)close(0);
 	(void)close(1);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -171,14 +172,34 @@ int jail_fs_template(const char *base, const char *program)
 	return touch(ROOT JAIL_INSIDE) < 0 ? -1 : bind_read_only(program, ROOT JAIL_INSIDE);
 }
 
+/* pivot_root(2), "pivot_root(".", ".")": the old root ends up above the new one and is then detached. */
+static int become_root(void)
+{
+	return chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ? -1 : 0;
+}
+
+int jail_fs_zygote(const char *base)
+{
+	/* Boxes that the supervisor mounts are to be seen in here, nothing of ours out there. */
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return -1;
+	if (place_tree(base, MS_NOSUID | MS_NODEV) < 0 || place_dev() < 0)
+		return -1;
+	/* All of /proc: only who sees one may mount another, as each job does, and id maps are written there. */
+	if (mkdir(ROOT "/proc", 0755) < 0 || mount("proc", ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return -1;
+	if (mkdir(ROOT "/run", 0755) < 0 || mkdir(ROOT JAIL_RUN_DIR, 0755) < 0 || mount(JAIL_RUN_DIR, ROOT JAIL_RUN_DIR, NULL, MS_BIND, NULL) < 0)
+		return -1;
+	return become_root();
+}
+
 int jail_fs_enter(const struct jail_spawn *s)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || place_tree(s->base, MS_NOSUID | MS_NODEV) < 0)
 		return -1;
 	if (place_dev() < 0 || place_proc() < 0 || place_box(s) < 0)
 		return -1;
-	/* pivot_root(2), "pivot_root(".", ".")": the old root ends up above the new one and is then detached. */
-	if (chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
+	if (become_root() < 0)
 		return -1;
 	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &(struct mount_attr){ .attr_set = MOUNT_ATTR_RDONLY },
 	            sizeof(struct mount_attr)) < 0)

@@ -62,7 +62,8 @@ struct jail_spawn {
 	uint32_t argc, envc;
 	uint32_t uid;          /* host id that the job's only id maps to */
 	uint32_t profile;      /* enum jail_profile */
-	uint32_t gate;         /* 1: it waits for a byte at JAIL_GATE_FD before it does anything for the job */
+	uint32_t gate;         /* 1: it waits at JAIL_GATE_FD for its last word before it does anything for the job */
+	uint32_t warm;         /* enum jail_warm */
 	uint32_t guard;        /* 1: no /proc, so that processes of this job have no way into one another */
 	struct jail_limits limits;
 	char box[128];         /* host path of the lane's box */
@@ -73,12 +74,29 @@ struct jail_spawn {
 
 enum jail_profile { PROFILE_STRICT, PROFILE_JIT, PROFILE_COUNT };
 
+enum jail_warm {
+	WARM_EXEC,             /* argv is started */
+	WARM_FORK,             /* a fork of the lane's zygote; argv but for its last word is how that was started */
+	WARM_ZYGOTE,           /* argv is started as that zygote */
+};
+
+/* What whoever cloned answers to struct jail_spawn, a pidfd beside it where there is a process; "R" follows when it is reaped. */
+struct jail_born { int32_t error; pid_t pid; };
+enum { SPAWN_FDS = 6 };    /* what comes with it: stdin stdout stderr report listener-socket gate */
+
+/* What a zygote finds open when it starts; airlock-zygote.so takes them before the interpreter's first line. */
+enum {
+	ZYGOTE_SOCKET_FD = 201, /* orders as the spawner's */
+	ZYGOTE_CODE_FD = 202,   /* airlock-zygote.so itself */
+	ZYGOTE_FILTER_FD = 203, /* one a profile */
+};
+#define ZYGOTE_FAILED "zygote" /* err->code where a zygote could not fork, or is gone with its job: a cold start is as good */
+#define ZYGOTE_READY "z" /* it says so once, before its first order */
+
 /* ---- jail_syscalls.c ---- */
 
 /* Compile every profile once; RC_BROKEN names what is missing. */
 MUSTCHECK enum rc jail_syscalls_open(struct err *err);
-/* In the job, last before exec: install the profile, return the listener's descriptor, -1 with errno. */
-int jail_syscalls_install(enum jail_profile p);
 /* How a listener comes to the supervisor: itself, or a socket that will bring it. */
 #define JAIL_LISTENER "L"
 #define JAIL_LETTER "C"
@@ -109,6 +127,13 @@ struct jail_calls {
 void jail_syscalls_tables(struct jail_calls *out); /* static */
 bool jail_syscalls_name(int nr, char *out, size_t max, bool *hard); /* false: no such call, or no such room */
 
+/* ---- jail_filter.c ---- */
+
+int jail_filter_take(enum jail_profile p, int fd); /* sealed memory with its bytes; ours from here on; 0 or -1 with errno */
+int jail_filter_fd(enum jail_profile p);
+/* In the job, last before the program: return the listener's descriptor, -1 with errno. */
+int jail_filter_install(enum jail_profile p);
+
 /* ---- jail_place.c: mounts and control groups that end with the jail ---- */
 
 struct jail_oci;
@@ -116,6 +141,7 @@ struct jail_place {
 	bool v2;
 	const char *base;      /* JAIL_BASE, or "" */
 	const struct jail_oci *oci; /* NULL: we make the isolation ourselves.  Borrowed. */
+	int zygote_fd;         /* airlock-zygote.so, in memory; -1: there is none, and no interpreter forks */
 	char homes[JAIL_HOMES][JAIL_PATH_BYTES / 2]; /* one a controller on v1, the first alone on v2; empty: not there */
 	int locks[JAIL_HOMES]; /* shared with every process of the jail; -1: none */
 };
@@ -133,27 +159,31 @@ struct jail_cgroup {
 	char memory[JAIL_PATH_BYTES], pids[JAIL_PATH_BYTES], cpuacct[JAIL_PATH_BYTES];
 };
 struct jail_peaks { int64_t memory_bytes, oom_kills, pids_peak, pids_refused, cpu_us; };
-enum { JAIL_OUR_PIDS = 2 }; /* spawner and init count in the lane's cgroup, too */
+enum { JAIL_OUR_PIDS = 2 }; /* spawner and init count in the lane's cgroup, too; ours: these, and a zygote where there is one */
 bool jail_cgroup_is_v2(const char *root); /* does its cgroup.controllers offer all that we need? */
 /* For a runtime limits and counts are those of the container's group below the lane's: jail_cgroup_below() makes it anew for each job. */
 MUSTCHECK enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err);
 MUSTCHECK enum rc jail_cgroup_below(const struct jail_cgroup *c, struct err *err);
 MUSTCHECK enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err); /* once, the spawner */
 /* fresh: nobody waits inside, so what is left of the last job may be thrown out. */
-MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, bool fresh, struct err *err);
+MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, int ours, bool fresh, struct err *err);
 int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c);
 int64_t jail_cgroup_pids(const struct jail_cgroup *c); /* now */
+int64_t jail_cgroup_bytes(const struct jail_cgroup *c); /* now */
+void jail_cgroup_empty(const struct jail_cgroup *c);   /* throw out what nobody holds: page cache of jobs that ended */
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out);
-void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare); /* everything in it but spare */
+void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare, pid_t also); /* everything in it but these; 0: none */
 void jail_cgroup_close(struct jail_cgroup *c);
 enum { JAIL_RLIMITS = 10 };
 struct jail_rlimit { int what; const char *name; int64_t value; };
 size_t jail_rlimit_rows(const struct jail_limits *l, struct jail_rlimit out[JAIL_RLIMITS]); /* how many; no allocation */
 int jail_rlimits(const struct jail_limits *l);            /* in the job; 0 or -1 with errno */
+int jail_rlimit_stack(void);                              /* that one alone, in a zygote */
 
 /* ---- jail_fs.c: what is visible ---- */
 
 int jail_fs_enter(const struct jail_spawn *s);            /* in init: build the tree, pivot; 0 or -1 with errno */
+int jail_fs_zygote(const char *base);                     /* a mount namespace with that tree, in which jail_fs_enter() works again; 0 or -1 with errno */
 int jail_fs_template(const char *base, const char *program); /* that tree once for all containers, and pid 1 of each; 0 or -1 with errno */
 MUSTCHECK enum rc jail_box_mount(const char *path, int64_t bytes, uint32_t uid, struct err *err);
 void jail_box_unmount(const char *path);
@@ -169,11 +199,43 @@ int jail_landlock_enter(void); /* in the job, after no_new_privs; 0 (also where 
 
 /* ---- jail_enter.c: the recipe, in init and job ---- */
 
-void NORETURN jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket, int gate_fd);
+/* Returns only where s says WARM_FORK, in the job, when nothing is left to be given away. */
+void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket, int gate_fd);
+void jail_split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], char *env[JAIL_ENV + 1]); /* into s->text */
 const char *jail_stage_name(int stage);
 bool jail_has_time_namespaces(void);
 
-/* ---- jail_spawn.c: the spawner, and the supervisor's side of it ---- */
+/* ---- jail_birth.c: in the spawner, in a zygote ---- */
+
+/* One job: answer with its pidfd, then when it is reaped.  true only in the job itself, where jail_enter() returned. */
+bool jail_birth(int socket, const struct jail_spawn *s, int fds[SPAWN_FDS]);
+
+/* ---- jail_spawner.c ---- */
+
+struct jail_lane;
+void NORETURN jail_spawner(const struct jail_lane *l, int socket);
+enum { RUN_STARTED = 's', RUN_NOT = 'n' }; /* of a container, before it is reaped */
+
+/* ---- jail_zygote.c: the supervisor's side of an interpreter that forks ---- */
+
+struct jail_zygote {
+	pid_t pid;             /* 0: there is none */
+	int socket, pidfd;
+	bool up;               /* it waits for orders */
+	int64_t born_ms, jobs;
+	int failures;          /* in a row: after a few this lane starts no more */
+	struct jail_spawn *spawn; /* how it was started */
+};
+/* Start one for jobs like s, in place of another; a failure is none: those jobs start cold. */
+void jail_zygote_start(struct jail_lane *l, const struct jail_spawn *s);
+bool jail_zygote_fits(const struct jail_lane *l, const struct jail_spawn *s); /* is it alive, and is s a fork of it? */
+bool jail_zygote_is_old(const struct jail_lane *l);
+bool jail_zygote_await(struct jail_lane *l);  /* until it waits for orders, or is given up */
+void jail_zygote_hear(struct jail_lane *l);   /* its socket is readable: it is up, or gone */
+void jail_zygote_end(struct jail_lane *l);    /* with all its jobs; none is fine */
+enum rc jail_zygote_open(int *fd, struct err *err); /* airlock-zygote.so, into memory; RC_NEVER: not there */
+
+/* ---- jail_spawn.c: the supervisor's side of a lane ---- */
 
 struct jail_lane {
 	int index;
@@ -185,6 +247,9 @@ struct jail_lane {
 	char box[128];
 	const char *base;      /* as in jail_place */
 	const struct jail_oci *oci;
+	int zygote_fd;         /* as in jail_place */
+	struct jail_zygote zygote;
+	struct running *past;  /* the run that was answered, to be settled; NULL: none */
 	struct running *ready; /* a process that waits for its job in the mounted box; NULL: none */
 	struct jail_spawn *waiting; /* how that was started */
 	bool broken;           /* a job could not be ended, or the spawner not be asked: the lane must go, and all with it */
@@ -203,13 +268,18 @@ struct jail_result {
 	struct jail_refusals refused;
 };
 /* Run one process to its end.  RC_OK whatever the program did; anything else: we failed. */
+/* The box stays mounted until jail_settle(). */
 MUSTCHECK enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err);
 void jail_result_release(struct jail_result *r);
+/* Wait for what the kernel still takes apart of the last run, and unmount its box; before the next, and behind each answer. */
+void jail_settle(struct jail_lane *l);
 
 /* A process as s says, started ahead of its job in a box of its own; a failure is none: the next job starts cold. */
 void jail_prepare(struct jail_lane *l, const struct jail_spawn *s);
 /* Is what waits as good as a fresh start of s?  Then jail_run(s) lets it go, in the box that is mounted already. */
 bool jail_is_ready(const struct jail_lane *l, const struct jail_spawn *s);
+/* Can its zygote fork s now?  Waits for one that is starting. */
+bool jail_can_fork(struct jail_lane *l, const struct jail_spawn *s);
 void jail_discard(struct jail_lane *l);    /* end what waits, unmount its box; nothing there is fine */
 void jail_wait(struct jail_lane *l);       /* until command_fd is readable; answers refused calls of what waits */
 

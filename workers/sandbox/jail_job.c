@@ -7,6 +7,7 @@
  *  "runs":[{"stdin":"<base64>","files":[...],"argv":[...],"wall_ms":1000,"guard":true}], (argv, wall_ms, files: instead of, or beside, the job's)
  *  "warm":["/usr/bin/python3","-c","...","main.py"],                                    (argv of an interpreter that waits for a byte at JAIL_GATE_FD
  *                                                                                        and then does as argv does; in a run with argv: that run's)
+ *  "warm_fork":true,                                                                    (it forks: one serves many jobs, and each run)
  *  "stop_early":true,                                                                    (no more runs after one that did not end well)
  *  "outputs":["plot.png"],"file_bytes":1048576}                                          (collected after the first run)
  * Answer: {"job":17,"backend":"oci crun",                                              (backend: only where a runtime isolates)
@@ -252,8 +253,10 @@ static enum rc prepare(struct job *j, const struct doc *argv, const struct doc *
 static enum rc run_in_box(struct job *j, const struct jail_spawn *s, const struct doc *files, struct slice input, struct jail_result *r,
                           struct err *err)
 {
-	enum rc rc = j->lane->ready ? RC_OK : jail_box_mount(j->lane->box, s->limits.disk_bytes, j->lane->uid, err);
+	enum rc rc;
 
+	jail_settle(j->lane); /* the run before, of the same job */
+	rc = j->lane->ready ? RC_OK : jail_box_mount(j->lane->box, s->limits.disk_bytes, j->lane->uid, err);
 	if (rc == RC_OK)
 		rc = put_files(j, doc_get(j->doc, "files"), err);
 	if (rc == RC_OK)
@@ -271,6 +274,14 @@ static enum rc run_in_box(struct job *j, const struct jail_spawn *s, const struc
 			rc = err_set(err, RC_BROKEN, "jail_recipe", "%s: %s", jail_stage_name(r->end.stage), strerror(r->end.error));
 	}
 	return rc;
+}
+
+/* Nothing of a run that failed is to be in the way of the next. */
+static void abandon(struct jail_lane *l)
+{
+	jail_settle(l);
+	jail_discard(l);
+	jail_box_unmount(l->box);
 }
 
 static bool ended_well(const struct jail_result *r)
@@ -292,7 +303,7 @@ static enum rc compile_anew(struct job *j, const struct jail_spawn *s, const cha
 		*worth_keeping = *go_on && r.refused.calls == 0;
 		doc_set(j->answer, "compile", result_doc(&r));
 	}
-	jail_box_unmount(j->lane->box);
+	abandon(j->lane);
 	jail_result_release(&r);
 	return rc;
 }
@@ -371,7 +382,7 @@ static void collect(struct job *j)
 	doc_set(j->answer, "files_refused", refused);
 }
 
-/* The same run through an interpreter that waits: *s as it must have been started, and remembered for the time after this job. */
+/* The same run through an interpreter that waits: *s as it must have been started.  argc 0: there is no such thing. */
 static enum rc prepare_warm(struct job *j, const struct doc *run, struct jail_spawn *s, struct err *err)
 {
 	const struct doc *argv = doc_get(run, doc_get(run, "argv") ? "warm" : "none");
@@ -383,41 +394,75 @@ static enum rc prepare_warm(struct job *j, const struct doc *run, struct jail_sp
 		return RC_OK;
 	rc = prepare(j, argv, run, s, err);
 	s->gate = 1;
+	s->warm = doc_get_bool(j->doc, "warm_fork", false) ? WARM_FORK : WARM_EXEC;
 	s->guard = doc_get_bool(run, "guard", false);
-	if (rc == RC_OK && !j->lane->next)
-		j->lane->next = mem_new(sizeof(*j->lane->next));
-	if (rc == RC_OK)
-		*j->lane->next = *s;
 	return rc;
+}
+
+/* For the time after this job. */
+static void remember(struct jail_lane *l, const struct jail_spawn *warm)
+{
+	if (warm->argc == 0)
+		return;
+	if (!l->next)
+		l->next = mem_new(sizeof(*l->next));
+	*l->next = *warm;
+}
+
+/* What this run starts from.  What waits for another kind of job is ended first. */
+static const struct jail_spawn *choose(struct jail_lane *l, const struct jail_spawn *cold, const struct jail_spawn *warm)
+{
+	if (warm->argc > 0 && jail_is_ready(l, warm))
+		return warm;
+	jail_settle(l);
+	jail_discard(l);
+	if (warm->argc > 0 && jail_can_fork(l, warm))
+		return warm;
+	jail_zygote_end(l);
+	return cold;
+}
+
+/* A zygote that cannot do it must not cost the job more than time: then it starts cold. */
+static enum rc run_somehow(struct job *j, const struct jail_spawn *cold, const struct jail_spawn *warm, const struct doc *files, struct slice input,
+                           struct jail_result *r, struct err *err)
+{
+	const struct jail_spawn *s = choose(j->lane, cold, warm);
+	enum rc rc = run_in_box(j, s, files, input, r, err);
+
+	if (rc == RC_OK || j->lane->broken || s->warm != WARM_FORK || (strcmp(err->code, ZYGOTE_FAILED) != 0 && strcmp(err->code, "jail_recipe") != 0))
+		return rc;
+	abandon(j->lane);
+	jail_zygote_end(j->lane);
+	jail_result_release(r);
+	*r = (struct jail_result){ 0 };
+	return run_in_box(j, cold, files, input, r, err);
 }
 
 static enum rc run_once(struct job *j, const struct doc *run, bool first, struct doc *results, bool *stopped, struct err *err)
 {
 	AUTO_BUF struct buf input = BUF_INIT(JAIL_FRAME_BYTES);
 	const struct doc *argv = doc_get(run, "argv");
-	struct jail_spawn *cold = mem_new(sizeof(*cold)), *warm = mem_new(sizeof(*warm)), *s = cold;
+	struct jail_spawn *cold = mem_new(sizeof(*cold)), *warm = mem_new(sizeof(*warm));
 	struct jail_result r = { 0 };
 	enum rc rc = prepare(j, argv ? argv : doc_get(j->doc, "argv"), run, cold, err);
 
 	cold->guard = doc_get_bool(run, "guard", false);
-	if (rc == RC_OK && first)
+	if (rc == RC_OK)
 		rc = prepare_warm(j, run, warm, err);
-	if (rc == RC_OK && first && jail_is_ready(j->lane, warm))
-		s = warm;
-	else
-		jail_discard(j->lane);
+	if (rc == RC_OK && first)
+		remember(j->lane, warm);
 	if (rc == RC_OK && buf_add_unbase64(&input, doc_get_text(run, "stdin")) != RC_OK)
 		rc = err_set(err, RC_NEVER, "stdin_base64", "stdin is not base64");
 	if (rc == RC_OK)
-		rc = run_in_box(j, s, doc_get(run, "files"), buf_slice(&input), &r, err);
+		rc = run_somehow(j, cold, warm, doc_get(run, "files"), buf_slice(&input), &r, err);
 	if (rc == RC_OK) {
 		if (first)
 			collect(j);
 		doc_add(results, result_doc(&r));
 		*stopped = r.stopped || (doc_get_bool(j->doc, "stop_early", false) && !ended_well(&r));
 	}
-	jail_discard(j->lane); /* where its files could not be placed */
-	jail_box_unmount(j->lane->box);
+	if (rc != RC_OK)
+		abandon(j->lane);
 	jail_result_release(&r);
 	mem_free(cold);
 	mem_free(warm);
@@ -447,8 +492,10 @@ enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, st
 	if (l->next)
 		l->next->argc = 0;
 	rc = check_counts(doc, err);
-	if (rc != RC_OK || doc_get(doc, "compile"))
+	if (rc != RC_OK || doc_get(doc, "compile")) {
 		jail_discard(l);
+		jail_zygote_end(l);
+	}
 	if (rc == RC_OK)
 		rc = compile(&j, &go_on, err);
 	for (size_t i = 0; rc == RC_OK && go_on && !stopped && i < doc_count(runs); i++)

@@ -162,7 +162,7 @@ enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err
 	return RC_OK;
 }
 
-enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, bool fresh, struct err *err)
+enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, int ours, bool fresh, struct err *err)
 {
 	bool ok;
 
@@ -172,13 +172,13 @@ enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l
 		ok = write_number(c->memory, "memory.max", l->memory_bytes) == 0;
 	} else {
 		if (fresh)
-			(void)write_text(c->memory, "memory.force_empty", "0"); /* page cache of the last job */
+			jail_cgroup_empty(c);
 		(void)write_text(c->memory, "memory.max_usage_in_bytes", "0");
 		ok = write_number(c->memory, "memory.limit_in_bytes", l->memory_bytes) == 0;
 	}
 	if (!ok)
 		return err_set(err, RC_BROKEN, "cgroup", "%s: memory limit: %s", c->memory, strerror(errno));
-	if (write_number(c->pids, "pids.max", l->pids + JAIL_OUR_PIDS) < 0)
+	if (write_number(c->pids, "pids.max", l->pids + ours) < 0)
 		return err_set(err, RC_BROKEN, "cgroup", "%s: pids limit: %s", c->pids, strerror(errno));
 	return RC_OK;
 }
@@ -191,6 +191,19 @@ int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c)
 int64_t jail_cgroup_pids(const struct jail_cgroup *c)
 {
 	return read_number(c->pids, "pids.current", NULL);
+}
+
+int64_t jail_cgroup_bytes(const struct jail_cgroup *c)
+{
+	return read_number(c->memory, c->v2 ? "memory.current" : "memory.usage_in_bytes", NULL);
+}
+
+void jail_cgroup_empty(const struct jail_cgroup *c)
+{
+	if (c->v2)
+		(void)write_text(c->memory, "memory.reclaim", "1G"); /* EAGAIN: there was less, as there should be; before Linux 5.19 there is no such file */
+	else
+		(void)write_text(c->memory, "memory.force_empty", "0");
 }
 
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out)
@@ -211,11 +224,11 @@ void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out)
 	out->cpu_us = jail_cgroup_cpu_us(c);
 }
 
-void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare)
+void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare, pid_t also)
 {
 	enum { ROUNDS = 100 };
 
-	/* Processes may fork while we read: go on until only the spared one is left; pid namespaces end them anyway. */
+	/* Processes may fork while we read: go on until only the spared are left; pid namespaces end them anyway. */
 	for (int round = 0; round < ROUNDS; round++) {
 		char text[65536], *at = text;
 		int killed = 0;
@@ -228,7 +241,7 @@ void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare)
 
 			if (end == at)
 				break;
-			if (pid > 1 && pid != spare && kill((pid_t)pid, SIGKILL) == 0)
+			if (pid > 1 && pid != spare && pid != also && kill((pid_t)pid, SIGKILL) == 0)
 				killed++;
 			at = *end ? end + 1 : end;
 		}
@@ -249,9 +262,11 @@ void jail_cgroup_close(struct jail_cgroup *c)
 
 /* ---- rlimits, in the job ---- */
 
+enum { STACK = 64 * 1024 * 1024 };
+
 size_t jail_rlimit_rows(const struct jail_limits *l, struct jail_rlimit out[JAIL_RLIMITS])
 {
-	enum { FILES = 256, STACK = 64 * 1024 * 1024, MEMLOCK = 64 * 1024, QUEUE = 0 };
+	enum { FILES = 256, MEMLOCK = 64 * 1024, QUEUE = 0 };
 	/* SIGXCPU one second after the limit that the supervisor watches: a program that outlives it is stopped all the same. */
 	const struct jail_rlimit rows[] = {
 		{ RLIMIT_CORE, "RLIMIT_CORE", 0 },         { RLIMIT_NOFILE, "RLIMIT_NOFILE", FILES },
@@ -279,4 +294,11 @@ int jail_rlimits(const struct jail_limits *l)
 			return -1;
 	}
 	return 0;
+}
+
+int jail_rlimit_stack(void)
+{
+	struct rlimit r = { STACK, STACK };
+
+	return setrlimit(RLIMIT_STACK, &r);
 }

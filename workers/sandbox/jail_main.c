@@ -123,6 +123,7 @@ static void NORETURN serve_lane(const struct jail_place *place, int index, int s
 		if (jail_job(&lane, job, &answer, &why) != RC_OK)
 			answer_failure(id, &why, &answer);
 		rc = wire_write_frame(socket, buf_slice(&answer), &err);
+		jail_settle(&lane);
 		if (rc == RC_OK && lane.broken)
 			rc = err_set(&err, RC_BROKEN, "lane", "a job could not be ended: the jail ends, and with it whatever is left of the job");
 		/* The answer is on its way: now there is time to start the next interpreter. */
@@ -163,12 +164,20 @@ static uint64_t warm_hash(const struct doc *job)
 {
 	const struct doc *first = doc_at(doc_get(job, "runs"), 0);
 	const struct doc *argv = doc_get(first, "argv") ? doc_get(first, "warm") : doc_get(job, "warm");
+	/* One that forks is told the last word of all when it does. */
+	size_t count = doc_count(argv) - (argv && doc_get_bool(job, "warm_fork", false));
 	AUTO_BUF struct buf text = BUF_INIT(JAIL_FRAME_BYTES);
 	struct sha256 sum;
 	uint64_t hash = 0;
 
-	if (!argv || doc_get(job, "compile") || doc_write(argv, &text) != RC_OK)
+	if (!argv || doc_get(job, "compile"))
 		return 0;
+	for (size_t i = 0; i < count; i++) {
+		struct slice word = doc_text(doc_at(argv, i));
+
+		if (buf_add_slice(&text, word) != RC_OK || buf_add(&text, "", 1) != RC_OK)
+			return 0;
+	}
 	sum = digest_sha256(buf_slice(&text));
 	memcpy(&hash, sum.bytes, sizeof(hash));
 	return hash;
@@ -351,6 +360,8 @@ int main(int argc, char **argv)
 		place.oci = &oci;
 		rc = jail_oci_open(&place, &err);
 	}
+	if (rc == RC_OK && !runtime && jail_zygote_open(&place.zygote_fd, &err) != RC_OK)
+		(void)complain(&err, 0); /* slower, and as safe */
 	if (rc != RC_OK)
 		return complain(&err, EXIT_UNSAFE);
 	code = only_check ? check(&place, explain) : run(&place, (int)fd, (int)lanes);

@@ -27,7 +27,7 @@ enum { LOCK_TRIES = 200, LOCK_PAUSE_US = 10000 };
 
 /* ---- mounts ---- */
 
-static enum rc own_mounts(const char *rootfs, bool all, struct err *err)
+static enum rc own_mounts(const char *rootfs, struct err *err)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_set(err, RC_BROKEN, "mount_namespace", "cannot make a mount namespace: %s", strerror(errno));
@@ -42,8 +42,8 @@ static enum rc own_mounts(const char *rootfs, bool all, struct err *err)
 	if (mkdir(JAIL_CACHE_DIR, 0700) < 0 ||
 	    mount("airlock-cache", JAIL_CACHE_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64m,nr_inodes=4096,mode=700") < 0)
 		return err_set(err, RC_BROKEN, "place", "cannot mount a tmpfs at " JAIL_CACHE_DIR ": %s", strerror(errno));
-	/* Boxes that a supervisor mounts are to be seen where a lane's runtime works, in a namespace below ours. */
-	if (all && mount(NULL, JAIL_RUN_DIR, NULL, MS_SHARED, NULL) < 0)
+	/* Boxes that a supervisor mounts are to be seen where a lane's zygote or runtime works, in a namespace below ours. */
+	if (mount(NULL, JAIL_RUN_DIR, NULL, MS_SHARED, NULL) < 0)
 		return err_set(err, RC_BROKEN, "place", "cannot share the mounts of " JAIL_RUN_DIR ": %s", strerror(errno));
 	/* Not every folder above it may be for everyone; from here a job's init gets to it. */
 	if (rootfs && (mkdir(JAIL_BASE, 0755) < 0 || mount(rootfs, JAIL_BASE, NULL, MS_BIND | MS_REC, NULL) < 0))
@@ -202,10 +202,10 @@ enum rc jail_place_open(struct jail_place *p, const char *rootfs, bool all, stru
 {
 	enum rc rc;
 
-	*p = (struct jail_place){ .base = rootfs ? JAIL_BASE : "" };
+	*p = (struct jail_place){ .base = rootfs ? JAIL_BASE : "", .zygote_fd = -1 };
 	for (int i = 0; i < JAIL_HOMES; i++)
 		p->locks[i] = -1;
-	rc = own_mounts(rootfs, all, err);
+	rc = own_mounts(rootfs, err);
 	return rc == RC_OK ? own_cgroups(p, all, err) : rc;
 }
 

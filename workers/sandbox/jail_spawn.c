@@ -1,21 +1,18 @@
 /*
- * jail_spawn: a lane's two processes.
+ * jail_spawn: a lane as its supervisor sees it.
  *
- * The spawner lives in the lane's cgroup and network namespace and does one thing: clone a job's init, write its id maps, wait for it.
- * The supervisor (the process that calls jail_run) stays outside of that cgroup, so that no limit of the job can stop it: it feeds stdin,
- * reads what comes out, answers refused calls, watches the clocks and kills.
+ * Spawner and zygote live in the lane's cgroup and network namespace and clone what is born there.  The supervisor (the process that calls
+ * jail_run) stays outside of that cgroup, so that no limit of the job can stop it: it feeds stdin, reads what comes out, answers refused
+ * calls, watches the clocks and kills.  A run is over when the job's init has said so, with everyone else in there dead; what the kernel
+ * still has to take apart is waited for in jail_settle(), after the answer.
  */
 #include "jail_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -32,157 +29,11 @@
 
 enum {
 	FIRST_UID = 0x61000000, /* far from any real account; one a lane */
-	INSIDE_ID = 1000,
-	SPAWN_FDS = 6,          /* stdin stdout stderr report listener-socket gate */
 	TICK_MS = 50,           /* how often the CPU account is looked at */
 	PIECE = 65536,
 	HARD_TIMES = 64,        /* a stream this many times over what is kept ends the program */
 	LINGER_MS = 30000,      /* a killed namespace that does not die: far above what a machine at its limit takes */
 };
-
-/* ---- the spawner ---- */
-
-static int loopback_up(void)
-{
-	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int rc;
-
-	if (s < 0)
-		return -1;
-	rc = ioctl(s, SIOCSIFFLAGS, &r);
-	(void)close(s);
-	return rc;
-}
-
-static int write_map(pid_t pid, const char *which, uint32_t host)
-{
-	char path[64], text[64];
-	int fd, n = snprintf(text, sizeof(text), "%d %u 1\n", INSIDE_ID, host), rc;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, which);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	rc = write(fd, text, (size_t)n) == n ? 0 : -1;
-	(void)close(fd);
-	return rc;
-}
-
-static pid_t clone_init(int *pidfd)
-{
-	struct clone_args a = {
-		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)pidfd,
-		.exit_signal = SIGCHLD,
-	};
-
-	return (pid_t)syscall(SYS_clone3, &a, sizeof(a));
-}
-
-/* One job: answer with its pidfd, then with a byte when it is reaped. */
-static void spawn_one(int socket, const struct jail_spawn *s, int fds[SPAWN_FDS])
-{
-	int sync[2], pidfd = -1, status, error = 0;
-	pid_t pid;
-
-	if (pipe2(sync, O_CLOEXEC) < 0) {
-		error = errno;
-		(void)wire_send(socket, &error, sizeof(error), NULL, 0);
-		return;
-	}
-	pid = clone_init(&pidfd);
-	if (pid == 0) {
-		(void)close(sync[1]);
-		(void)close(socket);
-		for (int i = 0; i < 3; i++) {
-			if (dup2(fds[i], i) < 0)
-				_exit(125);
-		}
-		jail_enter(s, sync[0], fds[3], fds[4], fds[5]);
-	}
-	error = pid < 0 ? errno : 0;
-	if (pid > 0 && (write_map(pid, "gid_map", s->uid) < 0 || write_map(pid, "uid_map", s->uid) < 0)) {
-		error = errno;
-		(void)kill(pid, SIGKILL); /* ours, not yet reaped */
-	}
-	(void)close(sync[0]);
-	if (pid > 0 && error == 0)
-		(void)!write(sync[1], "g", 1); /* if it died meanwhile, waitpid tells */
-	(void)close(sync[1]);
-	for (int i = 0; i < SPAWN_FDS; i++)
-		(void)close(fds[i]);
-	(void)wire_send(socket, &error, sizeof(error), &pidfd, pid > 0 ? 1 : 0);
-	if (pid > 0) {
-		(void)close(pidfd);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			continue;
-		(void)wire_send(socket, "R", 1, NULL, 0); /* a supervisor that is gone has taken us with it */
-	}
-}
-
-/* The same through a runtime.  Between the two answers a third: RUN_STARTED, or RUN_NOT of a container that the runtime could not start. */
-enum { RUN_STARTED = 's', RUN_NOT = 'n' };
-
-static void spawn_container(int socket, const struct jail_lane *l, const struct jail_spawn *s, int fds[SPAWN_FDS])
-{
-	pid_t pid = -1, dead;
-	int error = jail_oci_create(l, s, fds, fds[4], &pid);
-	int pidfd = error == 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-	char word = RUN_STARTED;
-
-	if (error == 0 && pidfd < 0)
-		error = errno;
-	for (int i = 0; i < SPAWN_FDS; i++)
-		(void)close(fds[i]);
-	(void)wire_send(socket, &error, sizeof(error), &pidfd, pidfd >= 0 ? 1 : 0);
-	if (pidfd < 0)
-		return;
-	if (jail_oci_start(l) != 0) {
-		word = RUN_NOT;
-		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	}
-	(void)close(pidfd);
-	(void)wire_send(socket, &word, 1, NULL, 0); /* a supervisor that is gone has taken us with it */
-	/* As pid 1 here we get whatever the runtime left. */
-	do
-		dead = waitpid(-1, NULL, 0);
-	while (dead != pid && (dead > 0 || errno == EINTR));
-	(void)wire_send(socket, "R", 1, NULL, 0);
-}
-
-/* For a runtime: a /proc that fits our process numbers, and the boxes that the supervisor mounts. */
-static int own_proc(void)
-{
-	return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 || mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ? -1 : 0;
-}
-
-static void NORETURN spawner(const struct jail_lane *l, int socket)
-{
-	static struct jail_spawn s; /* 16 KiB, one thread */
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	(void)prctl(PR_SET_NAME, "jail-spawner", 0, 0, 0);
-	for (;;) {
-		int fds[SPAWN_FDS], count = SPAWN_FDS;
-		ssize_t n = wire_receive(socket, &s, sizeof(s), fds, &count);
-
-		if (n <= 0)
-			_exit(0);
-		if (n == 1) { /* "are you there": the lane's set-up is over, or a container is */
-			if (l->oci)
-				jail_oci_delete(l);
-			(void)wire_send(socket, "R", 1, NULL, 0);
-			continue;
-		}
-		if (n != (ssize_t)sizeof(s) || count != SPAWN_FDS)
-			_exit(125);
-		if (l->oci)
-			spawn_container(socket, l, &s, fds);
-		else
-			spawn_one(socket, &s, fds);
-	}
-}
 
 /* ---- lane ---- */
 
@@ -207,7 +58,7 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 	enum rc rc;
 
 	*l = (struct jail_lane){ .index = index, .uid = FIRST_UID + (uint32_t)index, .spawner_socket = -1, .command_fd = -1,
-		                 .base = p->base, .oci = p->oci };
+		                 .base = p->base, .oci = p->oci, .zygote_fd = p->zygote_fd, .zygote = { .socket = -1, .pidfd = -1 } };
 	(void)snprintf(l->box, sizeof(l->box), JAIL_RUN_DIR "/box-%d", index);
 	if (mkdir(l->box, 0755) < 0 && errno != EEXIST)
 		return err_set(err, RC_BROKEN, "box", "cannot make %s: %s", l->box, strerror(errno));
@@ -222,9 +73,7 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 		return err_set(err, RC_BROKEN, "fork", "%s", strerror(errno));
 	if (l->spawner == 0) {
 		(void)close(pair[0]);
-		if (unshare(CLONE_NEWNET) < 0 || loopback_up() < 0 || (l->oci && own_proc() < 0))
-			_exit(124);
-		spawner(l, pair[1]);
+		jail_spawner(l, pair[1]);
 	}
 	(void)close(pair[1]);
 	l->spawner_socket = pair[0];
@@ -239,9 +88,12 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 
 void jail_lane_close(struct jail_lane *l)
 {
+	jail_settle(l);
 	jail_discard(l);
+	jail_zygote_end(l);
 	mem_free(l->next);
 	mem_free(l->waiting);
+	mem_free(l->zygote.spawn);
 	if (l->spawner > 0) {
 		(void)kill(l->spawner, SIGKILL);
 		(void)waitpid(l->spawner, NULL, 0);
@@ -250,7 +102,7 @@ void jail_lane_close(struct jail_lane *l)
 		(void)close(l->spawner_socket);
 	jail_box_unmount(l->box);
 	(void)rmdir(l->box);
-	jail_cgroup_kill(&l->cgroup, 0);
+	jail_cgroup_kill(&l->cgroup, 0, 0);
 	jail_cgroup_close(&l->cgroup);
 	*l = (struct jail_lane){ .spawner_socket = -1, .command_fd = -1 };
 }
@@ -265,6 +117,8 @@ struct running {
 	int stdin_fd, out_fd, err_fd, report_fd, listener_socket, listener, pidfd, gate_fd;
 	int64_t begun_ms, look_ms, killed_ms, cpu_before_us, pids_seen;
 	bool killed;
+	bool told;             /* init has said how it ended */
+	bool forked;           /* by the zygote, not by the spawner */
 	bool starting, failed; /* a container that its runtime starts; that it could not start */
 	/* A container's pid 1 says how it ended as the last bytes of standard error, behind a mark. */
 	char mark[JAIL_MARK_BYTES];
@@ -441,18 +295,33 @@ static void take_listener(struct running *r)
 		r->listener = fd;
 }
 
-/* Until init is dead and all pipes are empty. */
+/* Where our own processes' lives are told: to whom the order went. */
+static int orders(const struct running *r)
+{
+	return r->forked ? r->lane->zygote.socket : r->lane->spawner_socket;
+}
+
+/* init's last word comes when it is alone in its namespace; none at all when it was killed, and then it is its death that counts. */
+static void take_report(struct running *r)
+{
+	if (read(r->report_fd, &r->result->end, sizeof(r->result->end)) == (ssize_t)sizeof(r->result->end))
+		r->told = true;
+	shut(&r->report_fd);
+}
+
+/* Until everyone in there is dead and all pipes are empty. */
 static enum rc supervise(struct running *r, struct err *err)
 {
 	bool dead = false;
 
-	while (!dead || r->out_fd >= 0 || r->err_fd >= 0 || r->starting) {
+	while (!(dead || r->told) || r->out_fd >= 0 || r->err_fd >= 0 || r->starting) {
 		struct pollfd p[] = {
 			{ .fd = r->out_fd, .events = POLLIN },   { .fd = r->err_fd, .events = POLLIN },
 			{ .fd = r->stdin_fd, .events = POLLOUT }, { .fd = r->listener, .events = POLLIN },
 			{ .fd = r->listener_socket, .events = POLLIN }, { .fd = dead ? -1 : r->pidfd, .events = POLLIN },
 			{ .fd = r->killed ? -1 : r->lane->command_fd, .events = POLLIN },
 			{ .fd = r->starting ? r->lane->spawner_socket : -1, .events = POLLIN },
+			{ .fd = r->lane->oci ? -1 : r->report_fd, .events = POLLIN },
 		};
 
 		if (poll(p, COUNT_OF(p), wait_ms(r)) < 0 && errno != EINTR)
@@ -477,6 +346,8 @@ static enum rc supervise(struct running *r, struct err *err)
 		}
 		if (p[7].revents)
 			take_start(r);
+		if (p[8].revents)
+			take_report(r);
 		watch_clocks(r);
 		/* From the kill on, not from the limit: a supervisor that did not get to run for long is not to find a survivor at once. */
 		if (r->killed && clock_mono_ms() - r->killed_ms > LINGER_MS)
@@ -485,7 +356,7 @@ static enum rc supervise(struct running *r, struct err *err)
 	return RC_OK;
 }
 
-/* A container that could not be made is no survivor: the lane goes on. */
+/* A container that could not be made is no survivor, nor is a fork: the lane goes on. */
 #define RUNTIME_FAILED "oci_runtime"
 
 static enum rc runtime_failed(const struct jail_lane *l, int error, struct err *err)
@@ -496,9 +367,17 @@ static enum rc runtime_failed(const struct jail_lane *l, int error, struct err *
 	return err_set(err, RC_BROKEN, RUNTIME_FAILED, "%s: %s: %s", l->oci->name, error ? strerror(error) : "cannot start", log);
 }
 
+/* Whoever should have cloned.  A zygote that is gone takes its job along, but no lane. */
+static enum rc gone(const struct running *r, struct err *err)
+{
+	return r->forked ? err_set(err, RC_BROKEN, ZYGOTE_FAILED, "the lane's zygote is gone") :
+	                                     err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
+}
+
 static enum rc start(struct running *r, struct err *err)
 {
-	int in[2], out[2], error_out[2], report[2], listener[2], gate[2], error = 0, count = 1;
+	int in[2], out[2], error_out[2], report[2], listener[2], gate[2], count = 1;
+	struct jail_born born = { 0 };
 	enum rc rc = RC_OK;
 
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(error_out, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0 ||
@@ -520,13 +399,13 @@ static enum rc start(struct running *r, struct err *err)
 	{
 		int fds[SPAWN_FDS] = { in[0], out[1], error_out[1], report[1], listener[1], gate[0] };
 
-		if (wire_send(r->lane->spawner_socket, r->spawn, sizeof(*r->spawn), fds, SPAWN_FDS) < 0 ||
-		    wire_receive(r->lane->spawner_socket, &error, sizeof(error), &r->pidfd, &count) != (ssize_t)sizeof(error))
-			rc = err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
-		else if (r->lane->oci && (count != 1 || error != 0))
-			rc = runtime_failed(r->lane, error, err);
-		else if (count != 1 || error != 0)
-			rc = err_set(err, RC_BROKEN, "clone", "cannot make the job's namespaces: %s", strerror(error));
+		if (wire_send(orders(r), r->spawn, sizeof(*r->spawn), fds, SPAWN_FDS) < 0 ||
+		    wire_receive(orders(r), &born, sizeof(born), &r->pidfd, &count) != (ssize_t)sizeof(born))
+			rc = gone(r, err);
+		else if (r->lane->oci && (count != 1 || born.error != 0))
+			rc = runtime_failed(r->lane, born.error, err);
+		else if (count != 1 || born.error != 0)
+			rc = err_set(err, RC_BROKEN, r->forked ? ZYGOTE_FAILED : "clone", "cannot make the job's namespaces: %s", strerror(born.error));
 		for (int i = 0; i < SPAWN_FDS; i++)
 			(void)close(fds[i]);
 	}
@@ -535,7 +414,7 @@ static enum rc start(struct running *r, struct err *err)
 
 static void running_init(struct running *r, struct jail_lane *l, const struct jail_spawn *s)
 {
-	*r = (struct running){ .lane = l, .spawn = s, .stdin_fd = -1, .out_fd = -1, .err_fd = -1, .report_fd = -1, .listener_socket = -1,
+	*r = (struct running){ .lane = l, .spawn = s, .forked = s->warm == WARM_FORK, .stdin_fd = -1, .out_fd = -1, .err_fd = -1, .report_fd = -1, .listener_socket = -1,
 		               .listener = -1, .pidfd = -1, .gate_fd = -1 };
 }
 
@@ -551,14 +430,18 @@ static void running_release(struct running *r)
 	shut(&r->gate_fd);
 }
 
-/* The spawner's word that it reaped; then nothing of the job is left. */
-static enum rc reap(struct jail_lane *l, struct err *err)
+/* The word that it is reaped; then nothing of the job is left. */
+static enum rc reap(struct running *r, struct err *err)
 {
+	struct pollfd word = { .fd = orders(r), .events = POLLIN }, death = { .fd = r->pidfd, .events = POLLIN };
 	char reaped;
 
-	if (wire_receive(l->spawner_socket, &reaped, 1, NULL, NULL) != 1)
-		return err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
-	return RC_OK;
+	if (!r->lane->oci && poll(&word, 1, LINGER_MS) == 0)
+		return err_set(err, RC_BROKEN, "survivor", "a job did not die within %d ms", LINGER_MS);
+	if (wire_receive(word.fd, &reaped, 1, NULL, NULL) == 1)
+		return RC_OK;
+	/* Its children die with a zygote: the kernel's word is as good. */
+	return r->forked && poll(&death, 1, LINGER_MS) == 1 ? RC_OK : gone(r, err);
 }
 
 /* The container's name and group go when its evidence is taken. */
@@ -569,6 +452,22 @@ static enum rc forget_container(struct jail_lane *l, struct err *err)
 	if (wire_send(l->spawner_socket, &word, 1, NULL, 0) < 0 || wire_receive(l->spawner_socket, &word, 1, NULL, NULL) != 1)
 		return err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
 	return RC_OK;
+}
+
+/* Processes of ours in the lane's cgroup. */
+static int ours(const struct jail_lane *l)
+{
+	return JAIL_OUR_PIDS + (l->zygote.pid > 0);
+}
+
+/* The last word of argv is what it becomes. */
+static void open_gate(const struct running *r)
+{
+	const char *word = r->spawn->text;
+
+	for (uint32_t i = 1; i < r->spawn->argc; i++)
+		word += strlen(word) + 1;
+	(void)!write(r->gate_fd, word, strlen(word)); /* dead meanwhile: its report says so; a pipe has room for a word */
 }
 
 /* From the first moment that counts for the job to its last. */
@@ -585,28 +484,30 @@ static enum rc carry_out(struct running *r, bool started, struct err *err)
 	rc = started ? RC_OK : start(r, err);
 	r->starting = rc == RC_OK && l->oci;
 	if (rc == RC_OK && r->spawn->gate)
-		(void)!write(r->gate_fd, "g", 1); /* dead meanwhile: its report says so */
+		open_gate(r);
 	shut(&r->gate_fd);
 	if (rc == RC_OK)
 		rc = supervise(r, err);
-	if (rc == RC_OK)
-		rc = reap(l, err);
+	if (rc == RC_OK && l->oci)
+		rc = reap(r, err);
 	if (rc == RC_OK && r->failed && !r->killed)
 		rc = runtime_failed(l, 0, err);
-	if (rc == RC_OK && read(r->report_fd, &out->end, sizeof(out->end)) != (ssize_t)sizeof(out->end)) {
+	if (rc == RC_OK && !r->told && r->forked && !jail_zygote_fits(l, r->spawn))
+		rc = gone(r, err);
+	if (rc == RC_OK && !r->told)
 		out->end = (struct jail_end){ .status = SIGKILL }; /* killed before it could say more */
-	}
 	if (rc == RC_OK && l->oci)
 		take_held(r);
-	jail_cgroup_kill(&l->cgroup, l->spawner);
+	if (l->oci)
+		jail_cgroup_kill(&l->cgroup, l->spawner, 0);
 	jail_cgroup_peaks(&l->cgroup, &out->peaks);
 	out->peaks.oom_kills -= before.oom_kills;
 	out->peaks.pids_refused -= before.pids_refused;
 	out->peaks.cpu_us -= before.cpu_us;
 	/* The kernel's peak is the lane's, of all its jobs: it counts where this one raised it.  Else we have what we saw, and what was refused. */
 	if (out->peaks.pids_peak <= before.pids_peak)
-		out->peaks.pids_peak = out->peaks.pids_refused > 0 ? r->spawn->limits.pids + JAIL_OUR_PIDS : r->pids_seen;
-	out->peaks.pids_peak = out->peaks.pids_peak > JAIL_OUR_PIDS ? out->peaks.pids_peak - JAIL_OUR_PIDS : 1;
+		out->peaks.pids_peak = out->peaks.pids_refused > 0 ? r->spawn->limits.pids + ours(l) : r->pids_seen;
+	out->peaks.pids_peak = out->peaks.pids_peak > ours(l) ? out->peaks.pids_peak - ours(l) : 1;
 	if (l->oci && forget_container(l, err) != RC_OK)
 		rc = RC_BROKEN;
 	return rc;
@@ -619,35 +520,77 @@ static enum rc set_group(const struct jail_lane *l, const struct jail_limits *li
 
 	if (l->oci && l->oci->gvisor)
 		group.pids += JAIL_GVISOR_PIDS;
-	return rc == RC_OK ? jail_cgroup_set(&l->cgroup, &group, fresh, err) : rc;
+	return rc == RC_OK ? jail_cgroup_set(&l->cgroup, &group, ours(l), fresh, err) : rc;
 }
 
 enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err)
 {
-	struct running *ready = l->ready, cold;
-	struct running *r = ready ? ready : &cold;
+	struct running *ready = l->ready, *r = ready ? ready : mem_new(sizeof(*r));
 	enum rc rc;
 
 	if (!ready)
-		running_init(&cold, l, s);
-	*out = (struct jail_result){ .warm = ready != NULL };
+		running_init(r, l, s);
+	*out = (struct jail_result){ .warm = s->gate };
 	r->result = out;
 	r->input = input;
 	r->spawn = s;
 	stream_init(&out->out, s->limits.output_bytes);
 	stream_init(&out->err_out, s->limits.output_bytes);
-	rc = set_group(l, &s->limits, ready == NULL, err);
+	l->ready = NULL;
+	l->past = r;
+	rc = set_group(l, &s->limits, ready == NULL && l->zygote.pid == 0, err);
 	if (rc == RC_OK) {
 		rc = carry_out(r, ready != NULL, err);
-		l->broken = rc != RC_OK && strcmp(err->code, RUNTIME_FAILED) != 0;
+		l->broken = rc != RC_OK && strcmp(err->code, RUNTIME_FAILED) != 0 && strcmp(err->code, ZYGOTE_FAILED) != 0;
 	}
-	running_release(r);
-	mem_free(ready);
-	l->ready = NULL;
+	if (r->forked) {
+		l->zygote.jobs++;
+		l->zygote.failures = rc == RC_OK ? 0 : l->zygote.failures;
+	}
 	return rc;
 }
 
+/* The rest of a process that is dead, or to die: its last word, its descriptors, its box. */
+static void settle(struct jail_lane *l, struct running *r)
+{
+	struct err why;
+
+	if (r->pidfd >= 0 && !r->told)
+		kill_it(r);
+	if (r->pidfd >= 0 && !l->oci && !l->broken)
+		l->broken = reap(r, &why) != RC_OK;
+	if (!l->broken)
+		jail_cgroup_kill(&l->cgroup, l->spawner, l->zygote.pid);
+	running_release(r);
+	mem_free(r);
+	jail_box_unmount(l->box);
+}
+
+void jail_settle(struct jail_lane *l)
+{
+	if (l->past)
+		settle(l, l->past);
+	l->past = NULL;
+}
+
 /* ---- started ahead ---- */
+
+enum {
+	FORK_MEMORY_BYTES = 48 * 1024 * 1024, /* below this the zygote's own memory would be felt */
+	REST_BYTES = 24 * 1024 * 1024,        /* more than a zygote holds: files that jobs read are still on the lane's account */
+};
+
+/* A fork of a zygote, where there is one that fits; it may have to start first. */
+static bool has_parent(struct jail_lane *l, const struct jail_spawn *s)
+{
+	if (s->warm != WARM_FORK)
+		return true;
+	if (s->limits.memory_bytes < FORK_MEMORY_BYTES)
+		return false;
+	if (!jail_zygote_fits(l, s) || jail_zygote_is_old(l) || jail_cgroup_bytes(&l->cgroup) > REST_BYTES)
+		jail_zygote_start(l, s);
+	return l->zygote.up;
+}
 
 void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 {
@@ -655,8 +598,8 @@ void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 	struct err why;
 	enum rc rc;
 
-	if (l->oci)
-		return; /* the mark that pid 1 of a container waits for is in the way of a program that waits for its input */
+	if (l->oci || !has_parent(l, s)) /* the mark that pid 1 of a container waits for is in the way of a program that waits for its input */
+		return;
 	r = mem_new(sizeof(*r));
 	rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, &why);
 	if (!l->waiting)
@@ -665,11 +608,16 @@ void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 	running_init(r, l, l->waiting);
 	l->ready = r;
 	if (rc == RC_OK)
-		rc = jail_cgroup_set(&l->cgroup, &s->limits, true, &why);
+		rc = jail_cgroup_set(&l->cgroup, &s->limits, ours(l), l->zygote.pid == 0, &why);
 	if (rc == RC_OK)
 		rc = start(r, &why);
 	if (rc != RC_OK)
 		jail_discard(l);
+}
+
+bool jail_can_fork(struct jail_lane *l, const struct jail_spawn *s)
+{
+	return s->gate && s->limits.memory_bytes >= FORK_MEMORY_BYTES && jail_zygote_fits(l, s) && jail_zygote_await(l);
 }
 
 /* What is fixed at its start must be as s wants it; all else is set when it goes. */
@@ -678,7 +626,7 @@ bool jail_is_ready(const struct jail_lane *l, const struct jail_spawn *s)
 	const struct jail_spawn *w = l->ready ? l->ready->spawn : NULL;
 	struct pollfd p = { .fd = l->ready ? l->ready->pidfd : -1, .events = POLLIN };
 
-	return w && w->gate && s->gate && w->guard == s->guard && w->profile == s->profile && w->uid == s->uid && w->argc == s->argc &&
+	return w && w->gate && s->gate && w->warm == s->warm && w->guard == s->guard && w->profile == s->profile && w->uid == s->uid && w->argc == s->argc &&
 	       w->envc == s->envc && w->text_bytes == s->text_bytes && memcmp(w->text, s->text, s->text_bytes) == 0 &&
 	       w->limits.cpu_ms == s->limits.cpu_ms && w->limits.disk_bytes == s->limits.disk_bytes &&
 	       w->limits.address_bytes == s->limits.address_bytes && w->limits.memory_bytes <= s->limits.memory_bytes && poll(&p, 1, 0) == 0;
@@ -686,30 +634,20 @@ bool jail_is_ready(const struct jail_lane *l, const struct jail_spawn *s)
 
 void jail_discard(struct jail_lane *l)
 {
-	struct running *r = l->ready;
-	struct err why;
-
-	if (!r)
-		return;
-	if (r->pidfd >= 0) {
-		kill_it(r);
-		l->broken = reap(l, &why) != RC_OK;
-	}
-	running_release(r);
-	mem_free(r);
+	if (l->ready)
+		settle(l, l->ready);
 	l->ready = NULL;
-	jail_cgroup_kill(&l->cgroup, l->spawner);
-	jail_box_unmount(l->box);
 }
 
 void jail_wait(struct jail_lane *l)
 {
 	struct jail_refusals nobodys = { 0 }; /* of the interpreter, before any program */
+	struct running none = { .listener_socket = -1, .listener = -1 };
 
-	while (l->ready) {
-		struct running *r = l->ready;
+	while (l->ready || l->zygote.pid > 0) {
+		struct running *r = l->ready ? l->ready : &none;
 		struct pollfd p[] = { { .fd = l->command_fd, .events = POLLIN }, { .fd = r->listener_socket, .events = POLLIN },
-			              { .fd = r->listener, .events = POLLIN } };
+			              { .fd = r->listener, .events = POLLIN }, { .fd = l->ready ? -1 : l->zygote.socket, .events = POLLIN } };
 
 		if (poll(p, COUNT_OF(p), -1) < 0 && errno != EINTR)
 			return;
@@ -721,6 +659,11 @@ void jail_wait(struct jail_lane *l)
 			jail_syscalls_answer(r->listener, &nobodys);
 		else if (p[2].revents)
 			shut(&r->listener);
+		if (p[3].revents) {
+			jail_zygote_hear(l);
+			if (l->zygote.up && l->next && l->next->argc > 0)
+				jail_prepare(l, l->next);
+		}
 	}
 }
 

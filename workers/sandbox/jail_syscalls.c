@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -87,8 +86,6 @@ static const struct jail_rule rules[] = {
 	{ "prctl", 0, 0, PR_SET_VMA }, { "prctl", 0, 0, PR_GET_SECCOMP },
 };
 
-static struct sock_fprog programs[PROFILE_COUNT]; /* made once at start, then only read */
-
 static int add(scmp_filter_ctx ctx, const char *name)
 {
 	int nr = seccomp_syscall_resolve_name(name);
@@ -114,20 +111,15 @@ static int add_rules(scmp_filter_ctx ctx)
 	return rc;
 }
 
-static enum rc export_program(scmp_filter_ctx ctx, struct sock_fprog *out, struct err *err)
+static enum rc export_program(scmp_filter_ctx ctx, enum jail_profile p, struct err *err)
 {
-	int fd = memfd_create("filter", MFD_CLOEXEC);
-	off_t bytes;
-	void *at;
+	int fd = memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd < 0 || seccomp_export_bpf(ctx, fd) < 0)
+	/* Every zygote inherits it: sealed, so that none can change what the others install. */
+	if (fd < 0 || seccomp_export_bpf(ctx, fd) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
 		return err_set(err, RC_BROKEN, "seccomp", "cannot export a filter");
-	bytes = lseek(fd, 0, SEEK_END);
-	at = bytes > 0 ? mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-	(void)close(fd);
-	if (at == MAP_FAILED)
+	if (jail_filter_take(p, fd) < 0)
 		return err_set(err, RC_BROKEN, "seccomp", "cannot map a filter: %s", strerror(errno));
-	*out = (struct sock_fprog){ .len = (unsigned short)((size_t)bytes / sizeof(struct sock_filter)), .filter = at };
 	return RC_OK;
 }
 
@@ -149,7 +141,7 @@ static enum rc make_profile(enum jail_profile p, struct err *err)
 		failed = add(ctx, "get_mempolicy");
 	if (!failed)
 		failed = add_rules(ctx);
-	rc = failed ? err_set(err, RC_BROKEN, "seccomp", "a rule was not taken: %s", strerror(-failed)) : export_program(ctx, &programs[p], err);
+	rc = failed ? err_set(err, RC_BROKEN, "seccomp", "a rule was not taken: %s", strerror(-failed)) : export_program(ctx, p, err);
 	seccomp_release(ctx);
 	return rc;
 }
@@ -163,11 +155,6 @@ enum rc jail_syscalls_open(struct err *err)
 	for (int p = 0; rc == RC_OK && p < PROFILE_COUNT; p++)
 		rc = make_profile((enum jail_profile)p, err);
 	return rc;
-}
-
-int jail_syscalls_install(enum jail_profile p)
-{
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &programs[p]);
 }
 
 /* ---- the supervisor's side ---- */

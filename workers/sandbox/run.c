@@ -476,6 +476,7 @@ static enum rc order_write(const struct run_order *o, int64_t id, const char *ma
 	doc_set(d, "argv", doc_copy(o->runtime->run));
 	if (may_be_warm(o) && o->runtime->warm)
 		doc_set(d, "warm", doc_copy(o->runtime->warm));
+	doc_set_bool(d, "warm_fork", o->runtime->warm_fork);
 	doc_set(d, "files", files_doc(o, place));
 	if (o->runtime->compile)
 		doc_set(d, "compile", compile_doc(o->runtime, &l));

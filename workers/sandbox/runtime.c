@@ -77,14 +77,15 @@ static enum rc read_warm(struct runtime *r, const char *path, struct err *err)
 	enum rc rc;
 
 	if (name.len == 0)
-		return doc_get(r->doc, "warm") || doc_get(r->doc, "warm_test") ?
-		               err_set(err, RC_NEVER, "runtime", "%s: warm and warm_test need warm_start", path) :
+		return doc_get(r->doc, "warm") || doc_get(r->doc, "warm_test") || doc_get(r->doc, "warm_fork") ?
+		               err_set(err, RC_NEVER, "runtime", "%s: warm, warm_test and warm_fork need warm_start", path) :
 		               RC_OK;
 	rc = read_beside(path, name, &text, err);
 	if (rc != RC_OK)
 		return rc;
 	r->warm = fill_warm(r, "warm", buf_slice(&text));
 	r->warm_test = fill_warm(r, "warm_test", buf_slice(&text));
+	r->warm_fork = doc_get_bool(r->doc, "warm_fork", false);
 	buf_release(&text);
 	return RC_OK;
 }
@@ -100,7 +101,7 @@ static enum rc read_runtime(struct runtime *r, const char *path, struct err *err
 		{ "code_test", DOC_TEXT, false, 1, 4096, false }, { "test_harness", DOC_TEXT, false, 1, 64, false },
 		{ "test_run", DOC_ARRAY, false, 1, 32, false },  { "warm_start", DOC_TEXT, false, 1, 64, false },
 		{ "warm", DOC_ARRAY, false, 1, 32, false },      { "warm_test", DOC_ARRAY, false, 1, 32, false },
-		{ "isolation", DOC_TEXT, false, 4, 4, false },
+		{ "isolation", DOC_TEXT, false, 4, 4, false },  { "warm_fork", DOC_BOOL, false, 0, 0, false },
 	};
 	enum rc rc = doc_read_file(path, RUNTIME_BYTES, &r->doc, err);
 

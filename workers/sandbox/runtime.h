@@ -8,7 +8,7 @@
  *  "warm_start":"python_warm.py","warm":["/usr/bin/python3","-c","{{warm_start}}","main.py"],  an interpreter started ahead: it waits for a byte
  *                                                                                     at descriptor 200, closes it and becomes `run`; absent: none
  *  "test_harness":"python_harness.py","test_run":["/usr/bin/python3",...]}             a file beside this one that runs the test in a process of its own
- * "isolation": "warm" (default) or "exec": never through one that was started ahead.  "warm_test": as warm, for test_run.  {{warm_start}} is the text of that file.  Neither kind of code test: io tests only.  A program that is joined to its test can forge the verdict; under a harness it cannot (SECURITY.md).
+ * "isolation": "warm" (default) or "exec": never through one that was started ahead.  "warm_test": as warm, for test_run.  {{warm_start}} is the text of that file.  "warm_fork": true: it forks one child a job, each of which waits.  Neither kind of code test: io tests only.  A program that is joined to its test can forge the verdict; under a harness it cannot (SECURITY.md).
  */
 #ifndef AIRLOCK_RUNTIME_H
 #define AIRLOCK_RUNTIME_H
@@ -25,6 +25,7 @@ struct runtime {
 	const struct doc *run, *compile, *env, *limits, *compile_limits; /* compile: NULL if none */
 	const struct doc *test_run; /* NULL: no harness */
 	const struct doc *warm, *warm_test; /* NULL: always started anew */
+	bool warm_fork;                     /* it calls fork() when it is ready, and each child of that waits */
 	enum isolation isolation; /* EXEC: always started anew, whatever else is there */
 	struct buf harness;
 };

@@ -120,8 +120,13 @@ static void a_start_ahead_gets_its_text_in_place(void **state)
 	assert_true(slice_is(doc_text(doc_at(r->list[0].warm, 1)), "wait; go"));
 	assert_true(slice_is(doc_text(doc_at(r->list[0].warm, 2)), "main.toy"));
 	assert_null(r->list[0].warm_test);
+	assert_false(r->list[0].warm_fork);
 	runtimes_release(r);
 	assert_int_equal(opened(GOOD ",\"warm\":[\"/usr/bin/toy\"]}", r, &err), RC_NEVER);
+	assert_int_equal(opened(GOOD ",\"warm_start\":\"harness\",\"warm_fork\":true,\"warm\":[\"/usr/bin/toy\",\"main.toy\"]}", r, &err), RC_OK);
+	assert_true(r->list[0].warm_fork);
+	runtimes_release(r);
+	assert_int_equal(opened(GOOD ",\"warm_fork\":true}", r, &err), RC_NEVER);
 	assert_int_equal(opened(GOOD ",\"isolation\":\"none\"}", r, &err), RC_NEVER);
 	assert_int_equal(opened(GOOD ",\"warm_start\":\"none\"}", r, &err), RC_NEVER);
 	mem_free(r);

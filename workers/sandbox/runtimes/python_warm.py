@@ -1,18 +1,29 @@
-# An interpreter that was started ahead: it waits for its one job and becomes it.  While nobody needs it, it imports what most programs
-# do, one module after the other, and stops as soon as its job is there: under load nothing is imported that nobody asked for.
+# A zygote: an interpreter that imports what most programs do and forks once for each job.  Its os.fork() comes back in the children only, each in a
+# sandbox of its own; Python itself seeds `random` anew there.  A child waits for its one job's name, and becomes it.
 import atexit, builtins, gc, importlib, os, select, signal, sys
 
-AHEAD = ("collections", "functools", "itertools", "math", "re", "random", "string", "heapq", "bisect", "json", "typing", "datetime", "io", "socket")
+for name in ("collections", "functools", "itertools", "math", "re", "random", "string", "heapq", "bisect", "json", "typing", "datetime", "io", "socket"):
+    importlib.import_module(name)
 KEPT = set(sys.modules)
 
 
-def import_ahead():
+def is_here():
     job = select.poll()
     job.register(200, select.POLLIN)
-    for name in AHEAD:
-        if job.poll(0):
-            return
-        importlib.import_module(name)
+    return bool(job.poll(0))
+
+
+def rehearse():
+    """Go the way of a small program once, from reading it to leaving: memory that is shared with the zygote until it is written to is copied
+    now, which costs more than such a program.  Nothing stays of it."""
+    scope = {"__builtins__": builtins}
+    with open("/dev/null", "rb") as f:
+        f.read()
+    exec(compile(b"class A: pass\ndef f(n):\n    return [x for x in range(n)]\nprint(end='')\nf(3)\n", "main.py", "exec"), scope)
+    forget(scope)
+    gc.collect()
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def become(path):
@@ -87,8 +98,12 @@ def forget(names):
                 names[name] = None
 
 
-import_ahead()
+gc.collect()
 gc.freeze()
-if os.read(200, 1):
+os.fork()
+if not is_here():
+    rehearse()
+name = os.read(200, 4096)
+if name:
     os.close(200)
-    become(sys.argv[1])
+    become(name.decode())
