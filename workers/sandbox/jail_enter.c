@@ -90,8 +90,11 @@ static int drop_capabilities(void)
 	struct __user_cap_data_struct none[2] = { { 0 } };
 
 	for (int c = 0; c <= LAST_CAPABILITY; c++) {
-		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EINVAL)
+		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) == 0)
+			continue;
+		if (errno != EINVAL || c == 0)
 			return -1;
+		break; /* this kernel has no more */
 	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -1;

@@ -122,7 +122,7 @@ static int place_dev(void)
 
 static int place_proc(void)
 {
-	if (mkdir(ROOT "/proc", 0755) < 0)
+	if (mkdir(ROOT "/proc", 0755) < 0 && errno != EEXIST)
 		return -1;
 	/* Only what belongs to processes: no cpuinfo, no kallsyms, no sys. */
 	return mount("proc", ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid");
@@ -190,14 +190,26 @@ int jail_fs_zygote(const char *base)
 		return -1;
 	if (mkdir(ROOT "/run", 0755) < 0 || mkdir(ROOT JAIL_RUN_DIR, 0755) < 0 || mount(JAIL_RUN_DIR, ROOT JAIL_RUN_DIR, NULL, MS_BIND, NULL) < 0)
 		return -1;
-	return become_root();
+	if (become_root() < 0)
+		return -1;
+	/* In there once more what is the same for all jobs: each takes it whole instead of making it. */
+	return place_tree("", MS_NOSUID | MS_NODEV) < 0 || place_dev() < 0 || mkdir(ROOT "/proc", 0755) < 0 || mkdir(ROOT JAIL_BOX, 0755) < 0 ||
+	                       mkdir(ROOT "/tmp", 0755) < 0 ?
+	               -1 :
+	               0;
+}
+
+/* The tree without /proc and box: made here, or the zygote's, whose mounts nobody below it can take apart. */
+static int place_shared(const struct jail_spawn *s)
+{
+	if (s->warm == WARM_FORK)
+		return mount(ROOT, ROOT, NULL, MS_BIND | MS_REC, NULL);
+	return place_tree(s->base, MS_NOSUID | MS_NODEV) < 0 || place_dev() < 0 ? -1 : 0;
 }
 
 int jail_fs_enter(const struct jail_spawn *s)
 {
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || place_tree(s->base, MS_NOSUID | MS_NODEV) < 0)
-		return -1;
-	if (place_dev() < 0 || place_proc() < 0 || place_box(s) < 0)
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || place_shared(s) < 0 || place_proc() < 0 || place_box(s) < 0)
 		return -1;
 	if (become_root() < 0)
 		return -1;

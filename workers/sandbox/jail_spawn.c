@@ -526,7 +526,7 @@ static enum rc set_group(const struct jail_lane *l, const struct jail_limits *li
 enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err)
 {
 	struct running *ready = l->ready, *r = ready ? ready : mem_new(sizeof(*r));
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	if (!ready)
 		running_init(r, l, s);
@@ -538,7 +538,8 @@ enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice i
 	stream_init(&out->err_out, s->limits.output_bytes);
 	l->ready = NULL;
 	l->past = r;
-	rc = set_group(l, &s->limits, ready == NULL && l->zygote.pid == 0, err);
+	if (!ready || memcmp(&l->waiting->limits, &s->limits, sizeof(s->limits)) != 0)
+		rc = set_group(l, &s->limits, ready == NULL && l->zygote.pid == 0, err);
 	if (rc == RC_OK) {
 		rc = carry_out(r, ready != NULL, err);
 		l->broken = rc != RC_OK && strcmp(err->code, RUNTIME_FAILED) != 0 && strcmp(err->code, ZYGOTE_FAILED) != 0;

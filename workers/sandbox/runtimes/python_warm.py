@@ -16,26 +16,28 @@ def is_here():
 def rehearse():
     """Go the way of a small program once, from reading it to leaving: memory that is shared with the zygote until it is written to is copied
     now, which costs more than such a program.  Nothing stays of it."""
-    scope = {"__builtins__": builtins}
-    with open("/dev/null", "rb") as f:
-        f.read()
+    scope = new_main(os.path.abspath("main.py")).__dict__
     exec(compile(b"class A: pass\ndef f(n):\n    return [x for x in range(n)]\nprint(end='')\nf(3)\n", "main.py", "exec"), scope)
-    forget(scope)
-    gc.collect()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    run("/dev/null", scope)
+    sys._current_frames()
+    if atexit._ncallbacks() == 0:
+        leave(None, scope)
+
+
+def new_main(name):
+    main = type(sys)("__main__")
+    main.__dict__.update(__builtins__=builtins, __loader__=__loader__, __file__=name)
+    return main
 
 
 def become(path):
     name = os.path.abspath(path)
     sys.argv = [path]
     sys.path[0] = os.path.dirname(name)
-    main = type(sys)("__main__")
-    main.__dict__.update(__builtins__=builtins, __loader__=__loader__, __file__=name)
-    sys.modules["__main__"] = main
+    main = sys.modules["__main__"] = new_main(name)
     code = run(name, main.__dict__)
     if leave_threads() and "ctypes" not in sys.modules:  # what C has not yet written, only its own exit() writes
-        end(code, main.__dict__)
+        os._exit(leave(code, main.__dict__) & 0xFF)
     sys.exit(code)
 
 
@@ -68,9 +70,9 @@ def leave_threads():
     return len(sys._current_frames()) == 1
 
 
-def end(code, scope):
+def leave(code, scope):
     """What Python's own end does, but for taking the interpreter apart, which costs more than most programs: exit functions run, what the
-    program made is destroyed, streams are flushed."""
+    program made is destroyed, streams are flushed.  The exit code as a number."""
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
@@ -88,7 +90,7 @@ def end(code, scope):
                 stream.flush()
         except Exception:
             code = code or 120
-    os._exit((code or 0) & 0xFF)
+    return code or 0
 
 
 def forget(names):
