@@ -12,6 +12,9 @@
 # test: from fractions import Fraction as F; from decimal import Decimal as D; assert add(F(1,3), F(1,3)) == F(2,3) and add(D("0.1"), 1) == D("1.1")
 # test: exec("try:\n bad()\n raise RuntimeError\nexcept MyErr as e:\n assert e.args == ('no', 3)")
 # test: assert sum(10, 15) == 6 and sum(4, b=6) == 3
+# test: l = [1]; assert itself(l) is l and itself(x=l) is l and add(l, [2]) is not l and l == [1]
+# test: p = P(3); assert itself(p) is p and p.me() is p and P(3) is not p
+# test: f = lambda x: x; assert one_of(f, f) and not one_of(f, lambda x: x)
 import math
 from collections import Counter
 class MyErr(ValueError): pass
@@ -19,9 +22,12 @@ class P:
     def __init__(s,x): s.x=x
     def __eq__(s,o): return isinstance(o,P) and s.x==o.x
     def get(s): return s.x
+    def me(s): return s
     def __repr__(s): return f"P({s.x})"
 def add(a,b): return a+b
 def sort_it(l): l.sort()
+def itself(x): return x
+def one_of(a, b): return a is b
 def bad(): raise MyErr("no", 3)
 def apply(f, x): return f(x)
 def gen(n):

@@ -27,7 +27,7 @@ class Channel:
     """One end of the socket: frames of 4 bytes length and JSON."""
 
     def __init__(self, sock):
-        self.sock, self.table, self.ids = sock, {}, {}
+        self.sock, self.table, self.ids, self.theirs = sock, {}, {}, {}
 
     def send(self, message):
         data = json.dumps(message, separators=(",", ":")).encode()
@@ -55,6 +55,12 @@ class Channel:
             key = self.ids[id(value)] = len(self.table) + 1
             self.table[key] = value  # kept alive: its id stays its own
         return key
+
+    def stand_in(self, kind, key):
+        """One for each object of the other side: what is the same there is the same here."""
+        if key not in self.theirs:
+            self.theirs[key] = kind(self, key)
+        return self.theirs[key]
 
     # Values: scalars as they are, ["tag", ...] for the rest.  Subclasses travel as what they hold, read past their own methods.
     def pack(self, v):
@@ -255,7 +261,7 @@ class Tester(Channel):
 
     def foreign(self, tag, rest):
         if tag == "object":
-            return Remote(self, rest[0])
+            return self.stand_in(Remote, rest[0])
         if tag == "coroutine":
             return self.wait_for(Remote(self, rest[0]))
         raise TypeError("the program under test answered what is no value")
@@ -276,7 +282,15 @@ class Tester(Channel):
             self.changed(args[index], self.unpack(now))
         if reply[0] == "raise":
             raise self.error(*reply[1])
-        return self.unpack(reply[1])
+        return self.same(self.unpack(reply[1]), reply[5], [*args, *kwargs.values()])
+
+    def same(self, value, index, given):
+        """A container that was given and comes back is no copy: it is the test's own, with what the program made of it."""
+        mine = given[index] if type(index) is int and 0 <= index < len(given) else None
+        if type(mine) not in MUTABLE or type(mine) is not type(value):
+            return value
+        self.changed(mine, value)
+        return mine
 
     @staticmethod
     def changed(mine, now):
@@ -427,17 +441,19 @@ class Program(Channel):
             for part in filter(None, rest[1].split(".")):
                 v = getattr(v, part)
             return v
-        return Callback(self, rest[0])
+        return self.stand_in(Callback, rest[0])
 
     def perform(self, op, args, kwargs, capture, given):
         import contextlib, io
 
-        before, after, left = [(i, self.pack(a)) for i, a in enumerate(args) if isinstance(a, MUTABLE)], io.StringIO(), None
+        before, after, left, same = [(i, self.pack(a)) for i, a in enumerate(args) if isinstance(a, MUTABLE)], io.StringIO(), None, None
         if given is not None:
             sys.stdin, kept = io.StringIO(given), sys.stdin
         try:
             with contextlib.redirect_stdout(after) if capture else contextlib.nullcontext():
-                reply = ["value", self.pack(operate(op, args, kwargs))]
+                value = operate(op, args, kwargs)
+                reply = ["value", self.pack(value)]
+            same = next((i for i, a in enumerate([*args, *kwargs.values()]) if a is value and isinstance(a, MUTABLE)), None)
         except BaseException as e:
             names = [t.__name__ for t in type(e).__mro__]
             members = [[k, self.pack(x)] for k, x in vars(e).items() if not k.startswith("_")]
@@ -445,7 +461,7 @@ class Program(Channel):
         if given is not None:
             sys.stdin, left = kept, sys.stdin.read()
         changes = [[i, self.pack(args[i])] for i, was in before if self.pack(args[i]) != was]
-        return reply + [after.getvalue(), left, changes]
+        return reply + [after.getvalue(), left, changes, same]
 
     def serve(self, message):
         _, op, args, kwargs, capture, given = message
