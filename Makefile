@@ -141,10 +141,10 @@ $(foreach s,$(UNIT_SRC),$(eval $(call unit_test,$(s),$(patsubst tests/unit/%.c,$
 $(foreach s,$(LOOP_SRC),$(eval $(call unit_test,$(s),$(patsubst tests/loop/%.c,$(OUT)/loop/%,$(s)))))
 
 check-unit: $(UNIT_BIN) ## unit tests (one binary a test file, mirrors the tree)
-	@scripts/run-tests $(UNIT_BIN)
+	@scripts/run-tests -j $(shell nproc) $(UNIT_BIN)
 
 check-loop: $(LOOP_BIN) ## lib/stage on librdkafka's in-process mock cluster
-	@scripts/run-tests $(LOOP_BIN)
+	@scripts/run-tests -j $(words $(LOOP_BIN)) $(LOOP_BIN)
 
 check-tree: build ## the tree tests itself: layers, foreign prefixes, settings, flow, schemas
 	@scripts/run-tests $(wildcard tests/tree/*.sh)
