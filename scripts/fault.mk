@@ -18,4 +18,4 @@ check-fault-long: fault-build
 	@scripts/as-root scripts/run-tests tests/fault/long.sh tests/fault/broken.sh
 
 soak: fault-build ## hours: 2,000 kills and 100,000 requests, then the auditor
-	@scripts/as-root tests/fault/driver --binaries build/faults/bin --requests 100000 --kills 2000 --gap 3 --rate 60 --points
+	@scripts/as-root tests/fault/driver --binaries build/faults/bin --requests 100000 --kills 2000 --gap 3 --rate 60 --points --freezes 90

@@ -28,6 +28,16 @@ POOLS = {  # pool: program, argument, database role
 TOPICS = ["airlock." + t for t in ("requests", "requests.batch", "prompts", "prompts.batch", "candidates", "candidates.batch", "programs",
                                    "programs.batch", "runs", "runs.batch", "results", "dead", "alerts", "control")]
 READY_S = 180
+# Each move of an offset row, in the order in which they became true: the row alone shows only the last.
+NOTE_MOVES = """
+create table public.offset_moves (n bigserial primary key, topic text, partition int, before bigint, after bigint, head bytea);
+create function public.note_move() returns trigger language plpgsql security definer as $$
+begin
+	insert into public.offset_moves (topic, partition, before, after, head) values (new.topic, new.partition, old.next, new.next, new.head);
+	return new;
+end $$;
+create trigger note_move after update on airlock.offsets for each row when (old.next <> new.next) execute function public.note_move();
+"""
 SERVER_TRIES = 4
 plain = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -69,6 +79,7 @@ class Instance:
         self.program, self.argument, self.role = POOLS[pool]
         self.health = os.path.join(pipeline.dir, "health", self.name)
         self.process, self.crash, self.wanted, self.asked = None, None, False, set()
+        self.use = threading.Lock() # held while somebody has plans with it: nobody else stops it then
         self.port = pipeline.port(self.name) if pool in ("gateway", "model") else None
         self.lock = threading.Lock()
         self.starts = 0
@@ -97,6 +108,13 @@ class Instance:
         """crash: a named point at which it is to end itself.  Only what has ended is started: two of one name would write one health file."""
         with self.lock:
             return self.start_locked(crash) if self.process is None else self.process.pid
+
+    def is_frozen(self):
+        try:
+            with open("/proc/%d/stat" % self.process_id()) as f:
+                return f.read().rsplit(") ", 1)[1].startswith("T")
+        except (OSError, TypeError): # it has ended
+            return False
 
     def start_again(self):
         """The watcher's: nobody else has started or stopped it meanwhile."""
@@ -229,6 +247,7 @@ class Pipeline:
         self.urls = {}
         for role in ("airlock_owner", "airlock_record", "airlock_gateway"):
             self.urls[role] = shell("scripts/postgres url %s %s" % (self.dir, role))
+        self.sql(NOTE_MOVES)
         cli = os.path.join(self.bin, "airlock")
         shell("%s topics create --partitions %d" % (cli, self.partitions), AIRLOCK_KAFKA=self.kafka)
         shell(". scripts/lib.sh; run_as_service %s signing-keys --master %s/secrets/master.key %s/keys" % (cli, self.dir, self.dir))
@@ -271,14 +290,6 @@ class Pipeline:
         time.sleep(away_s)
         self.start_server(name)
         self.journal.write("server", name=name, why="back")
-
-    def freeze_server(self, name, seconds):
-        pid = self.server_pid(name)
-        self.journal.write("server", name=name, why="freeze")
-        os.kill(pid, signal.SIGSTOP)
-        time.sleep(seconds)
-        os.kill(pid, signal.SIGCONT)
-        self.journal.write("server", name=name, why="thaw")
 
     # ---- looking ----
 
