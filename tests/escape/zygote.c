@@ -278,6 +278,12 @@ static void is_renewed(struct bench *b)
 	for (int i = 0; i < 3; i++)
 		python(b, "print(1)\n");
 	is(b, "nor with the files that they read", b->ended_well && b->peak_bytes < first + GROWTH_BYTES);
+	forget_files("/usr/lib/x86_64-linux-gnu/*.so*");
+	run(b, "shell", "cat /usr/lib/x86_64-linux-gnu/*.so* | wc -c\n");
+	is(b, "a reader has them on its account", b->ended_well && b->peak_bytes > GROWTH_BYTES);
+	run(b, "shell", ":\n");
+	is(b, "a program that was started anew has not", b->ended_well && b->peak_bytes < GROWTH_BYTES);
+	python(b, "print(1)\n");
 	is(b, "no interpreter forks for ever", wait_for_zygote(0) != before);
 }
 

@@ -165,8 +165,7 @@ bool jail_cgroup_is_v2(const char *root); /* does its cgroup.controllers offer a
 MUSTCHECK enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int lane, struct err *err);
 MUSTCHECK enum rc jail_cgroup_below(const struct jail_cgroup *c, struct err *err);
 MUSTCHECK enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err); /* once, the spawner */
-/* fresh: nobody waits inside, so what is left of the last job may be thrown out. */
-MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, int ours, bool fresh, struct err *err);
+MUSTCHECK enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, int ours, struct err *err);
 int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c);
 int64_t jail_cgroup_pids(const struct jail_cgroup *c); /* now */
 int64_t jail_cgroup_bytes(const struct jail_cgroup *c); /* now */

@@ -162,7 +162,7 @@ enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err
 	return RC_OK;
 }
 
-enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, int ours, bool fresh, struct err *err)
+enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, int ours, struct err *err)
 {
 	bool ok;
 
@@ -171,8 +171,6 @@ enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l
 		(void)write_text(c->memory, "memory.peak", "0");     /* resettable from Linux 6.12 on */
 		ok = write_number(c->memory, "memory.max", l->memory_bytes) == 0;
 	} else {
-		if (fresh)
-			jail_cgroup_empty(c);
 		(void)write_text(c->memory, "memory.max_usage_in_bytes", "0");
 		ok = write_number(c->memory, "memory.limit_in_bytes", l->memory_bytes) == 0;
 	}

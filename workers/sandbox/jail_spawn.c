@@ -513,14 +513,14 @@ static enum rc carry_out(struct running *r, bool started, struct err *err)
 	return rc;
 }
 
-static enum rc set_group(const struct jail_lane *l, const struct jail_limits *limits, bool fresh, struct err *err)
+static enum rc set_group(const struct jail_lane *l, const struct jail_limits *limits, struct err *err)
 {
 	struct jail_limits group = *limits;
 	enum rc rc = l->oci ? jail_cgroup_below(&l->cgroup, err) : RC_OK;
 
 	if (l->oci && l->oci->gvisor)
 		group.pids += JAIL_GVISOR_PIDS;
-	return rc == RC_OK ? jail_cgroup_set(&l->cgroup, &group, ours(l), fresh, err) : rc;
+	return rc == RC_OK ? jail_cgroup_set(&l->cgroup, &group, ours(l), err) : rc;
 }
 
 enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice input, struct jail_result *out, struct err *err)
@@ -539,7 +539,7 @@ enum rc jail_run(struct jail_lane *l, const struct jail_spawn *s, struct slice i
 	l->ready = NULL;
 	l->past = r;
 	if (!ready || memcmp(&l->waiting->limits, &s->limits, sizeof(s->limits)) != 0)
-		rc = set_group(l, &s->limits, ready == NULL && l->zygote.pid == 0, err);
+		rc = set_group(l, &s->limits, err);
 	if (rc == RC_OK) {
 		rc = carry_out(r, ready != NULL, err);
 		l->broken = rc != RC_OK && strcmp(err->code, RUNTIME_FAILED) != 0 && strcmp(err->code, ZYGOTE_FAILED) != 0;
@@ -565,6 +565,10 @@ static void settle(struct jail_lane *l, struct running *r)
 	running_release(r);
 	mem_free(r);
 	jail_box_unmount(l->box);
+	/* Page cache of the job is not to be on the next one's account.  Here, because the kernel asks every processor first; where a zygote lives
+	 * it would be torn out of memory, too: has_parent() sees to it there. */
+	if (!l->oci && l->zygote.pid == 0)
+		jail_cgroup_empty(&l->cgroup);
 }
 
 void jail_settle(struct jail_lane *l)
@@ -609,7 +613,7 @@ void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 	running_init(r, l, l->waiting);
 	l->ready = r;
 	if (rc == RC_OK)
-		rc = jail_cgroup_set(&l->cgroup, &s->limits, ours(l), l->zygote.pid == 0, &why);
+		rc = jail_cgroup_set(&l->cgroup, &s->limits, ours(l), &why);
 	if (rc == RC_OK)
 		rc = start(r, &why);
 	if (rc != RC_OK)
