@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "base/pieces.h"
 
 enum { READ_BYTES = 65536, MUCH_BYTES = 256 * 1024 * 1024 };
 
@@ -31,15 +31,10 @@ static struct doc *doc_of(json_t *j)
 	return (struct doc *)j;
 }
 
-static void *jansson_new(size_t bytes)
-{
-	return mem_resize(NULL, bytes);
-}
-
 /* Before main(): jansson wants both set before its first use, and seeding reads /dev/urandom, which a jail has not. */
 static __attribute__((constructor)) void doc_start(void)
 {
-	json_set_alloc_funcs(jansson_new, mem_free);
+	json_set_alloc_funcs(pieces_new, pieces_free);
 	json_object_seed(0);
 }
 
@@ -370,17 +365,15 @@ const struct doc *doc_at(const struct doc *array, size_t index)
 	return (const struct doc *)json_array_get(json_of(array), index);
 }
 
-bool doc_member(const struct doc *object, size_t index, const char **key, const struct doc **value)
+bool doc_next(const struct doc *object, void **at, const char **key, const struct doc **value)
 {
 	json_t *j = json_of(object);
-	void *at = json_object_iter(j);
 
-	for (; at != NULL && index > 0; index--)
-		at = json_object_iter_next(j, at);
-	if (at == NULL)
+	*at = *at == NULL ? json_object_iter(j) : json_object_iter_next(j, *at);
+	if (*at == NULL)
 		return false;
-	*key = json_object_iter_key(at);
-	*value = (const struct doc *)json_object_iter_value(at);
+	*key = json_object_iter_key(*at);
+	*value = (const struct doc *)json_object_iter_value(*at);
 	return true;
 }
 

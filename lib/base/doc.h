@@ -3,7 +3,7 @@
  *
  * Ownership: doc_read() and doc_new_*() give a value that the caller doc_free()s, unless doc_set()/doc_add() took it.
  * What doc_get()/doc_at() return is borrowed from its parent.  Duplicate keys, NUL in text, numbers that are not
- * finite and nesting deeper than DOC_DEPTH are refused.  One thread at a time per document.
+ * finite and nesting deeper than DOC_DEPTH are refused.  A document stays with the thread that made it (pieces.h).
  */
 #ifndef AIRLOCK_DOC_H
 #define AIRLOCK_DOC_H
@@ -11,7 +11,7 @@
 #include "base/buf.h"
 
 struct doc;
-enum { DOC_DEPTH = 32 };
+enum { DOC_DEPTH = 32, DOC_RULES_MAX = 64 };
 enum doc_type { DOC_NONE, DOC_NULL, DOC_BOOL, DOC_INT, DOC_REAL, DOC_TEXT, DOC_ARRAY, DOC_OBJECT }; /* NONE: d is NULL */
 
 /* RC_NEVER "json_*" with line and column in the text.  Checks max_bytes and depth before jansson sees a byte. */
@@ -32,7 +32,9 @@ enum doc_type doc_type(const struct doc *d);
 const struct doc *doc_get(const struct doc *object, const char *key);
 size_t doc_count(const struct doc *array_or_object);
 const struct doc *doc_at(const struct doc *array, size_t index);
-bool doc_member(const struct doc *object, size_t index, const char **key, const struct doc **value); /* insertion order; O(index) */
+/* The members in order of insertion: *at is NULL before the first, and moves on; false behind the last. */
+bool doc_next(const struct doc *object, void **at, const char **key, const struct doc **value);
+#define DOC_EACH(object, key, value) for (void *doc_at_ = NULL; doc_next(object, &doc_at_, key, value);)
 struct slice doc_text(const struct doc *d);                    /* empty slice if not text; NUL-terminated behind len */
 bool doc_int(const struct doc *d, int64_t *out);
 bool doc_real(const struct doc *d, double *out);               /* an int counts */
@@ -69,6 +71,7 @@ struct doc_rule {
 	int64_t min, max;    /* int, real: value; text: bytes; array, object: members.  Both 0: unchecked */
 	bool null_is_absent; /* an explicit null counts as missing */
 };
+/* At most DOC_RULES_MAX rules; quickest when members come in their order. */
 MUSTCHECK enum rc doc_check(const struct doc *object, const char *path, const struct doc_rule *rules, size_t count,
                             struct err *err);
 

@@ -1,6 +1,8 @@
 /* The shape of an object against its table of rules; doc.h says what a rule means.  Knows struct doc, not jansson. */
 #include "base/doc.h"
 
+#include <assert.h>
+
 static const char *type_words(enum doc_type type)
 {
 	static const char *const words[] = { "a value",  "null", "true or false", "a whole number",
@@ -55,29 +57,39 @@ static bool fits(const struct doc *d, const struct doc_rule *r)
 	return size >= r->min && size <= r->max;
 }
 
-static const struct doc_rule *find_rule(const struct doc_rule *rules, size_t count, const char *key)
+/* Index of the rule for this key, count for a stranger.  Writers keep the order of the table, so the next one is tried first. */
+static size_t find_rule(const struct doc_rule *rules, size_t count, size_t next, const char *key)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = next; i < count; i++) {
 		if (strcmp(rules[i].key, key) == 0)
-			return &rules[i];
-	return NULL;
+			return i;
+	}
+	for (size_t i = 0; i < next; i++) {
+		if (strcmp(rules[i].key, key) == 0)
+			return i;
+	}
+	return count;
 }
 
 enum rc doc_check(const struct doc *object, const char *path, const struct doc_rule *rules, size_t count,
                   struct err *err)
 {
+	const struct doc *seen[DOC_RULES_MAX] = { NULL };
 	const struct doc *value;
 	const char *key;
+	size_t r = 0;
 
+	assert(count <= DOC_RULES_MAX);
 	if (doc_type(object) != DOC_OBJECT)
 		return err_set(err, RC_NEVER, "json_shape", "%s: an object expected", path[0] != '\0' ? path : "document");
-	/* doc_member() is O(index), and the first stranger ends this: never more than count + 1 steps */
-	for (size_t i = 0; doc_member(object, i, &key, &value); i++) {
-		if (find_rule(rules, count, key) == NULL)
+	DOC_EACH(object, &key, &value) {
+		r = find_rule(rules, count, r, key);
+		if (r == count)
 			return err_set(err, RC_NEVER, "json_shape", "%s%s%.64s: no such member", path, path[0] != '\0' ? "." : "", key);
+		seen[r++] = value;
 	}
 	for (size_t i = 0; i < count; i++) {
-		const struct doc *d = doc_get(object, rules[i].key);
+		const struct doc *d = seen[i];
 
 		if (d == NULL || (rules[i].null_is_absent && doc_type(d) == DOC_NULL)) {
 			if (rules[i].required)

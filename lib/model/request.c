@@ -196,7 +196,7 @@ static enum rc check_metadata(const struct request *r, struct err *err)
 		return RC_OK;
 	if (doc_type(r->metadata) != DOC_OBJECT || doc_count(r->metadata) > METADATA_PAIRS)
 		return refuse(err, "metadata: an object of at most 16 texts expected");
-	for (size_t i = 0; doc_member(r->metadata, i, &key, &value); i++) {
+	DOC_EACH(r->metadata, &key, &value) {
 		if (!text_fits(slice_text(key), 0, METADATA_KEY_BYTES) || doc_type(value) != DOC_TEXT ||
 		    doc_text(value).len > METADATA_VALUE_BYTES)
 			return refuse(err, "metadata: keys of at most 64 bytes, texts of at most 512 expected");
@@ -455,7 +455,7 @@ static void write_metadata(const struct request *r, struct line *l)
 	if (r->metadata == NULL)
 		return;
 	line_open(l, "metadata", '{');
-	for (size_t i = 0; doc_member(r->metadata, i, &key, &value); i++) {
+	DOC_EACH(r->metadata, &key, &value) {
 		if (l->comma && l->rc == RC_OK)
 			l->rc = buf_add_text(l->out, ",");
 		if (l->rc == RC_OK)

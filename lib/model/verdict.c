@@ -163,10 +163,9 @@ static enum rc read_votes(const struct doc *doc, struct verdict *v, struct err *
 	const char *key;
 	enum rc rc;
 
-	v->score_count = doc_count(scores);
-	for (size_t i = 0; doc_member(scores, i, &key, &value); i++) {
-		v->scores[i].category = slice_text(key);
-		if (!doc_real(value, &v->scores[i].value))
+	DOC_EACH(scores, &key, &value) {
+		v->scores[v->score_count].category = slice_text(key);
+		if (!doc_real(value, &v->scores[v->score_count++].value))
 			return line_refuse(err, v->gate, "scores: numbers expected");
 	}
 	v->vote_count = doc_count(votes);

@@ -40,16 +40,17 @@ static void print_spans(const struct term *t, const struct doc *overview)
 static void print_refusals(const struct term *t, const struct doc *by)
 {
 	const struct doc *value;
-	const char *gate;
+	const char *gate, *comma = "";
 
 	if (doc_count(by) == 0)
 		return;
 	term_printf(t, TERM_PLAIN, "refused in the last hour:");
-	for (size_t i = 0; doc_member(by, i, &gate, &value); i++) {
+	DOC_EACH(by, &gate, &value) {
 		int64_t n = 0;
 
 		(void)doc_int(value, &n); /* else 0 */
-		term_printf(t, TERM_PLAIN, "%s %s %lld", i > 0 ? "," : "", gate, (long long)n);
+		term_printf(t, TERM_PLAIN, "%s %s %lld", comma, gate, (long long)n);
+		comma = ",";
 	}
 	(void)fputs("\n\n", t->to); /* a failed write shows in the flush at the end, here and below */
 }

@@ -68,7 +68,7 @@ static bool check_members(const struct doc *object, const char *path, const stru
 	const struct doc *value;
 	const char *name;
 
-	for (size_t i = 0; doc_member(object, i, &name, &value); i++) {
+	DOC_EACH(object, &name, &value) {
 		char param[128];
 		size_t m = 0;
 
@@ -283,7 +283,7 @@ static bool check_reasoning(const struct doc *body, struct fault *f)
 
 	if (reasoning && doc_type(reasoning) != DOC_OBJECT && doc_type(reasoning) != DOC_NULL)
 		return fault_set(f, 400, "invalid_type", "reasoning", "'reasoning': an object expected.");
-	for (size_t i = 0; doc_member(reasoning, i, &name, &value); i++) {
+	DOC_EACH(reasoning, &name, &value) {
 		char param[128];
 		size_t m = 0;
 

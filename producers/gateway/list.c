@@ -167,16 +167,15 @@ void list_redrive(struct ask *k, struct slice part)
 		                                          "and ($3 = '' or s.id = any (nullif($3, '')::uuid[]))), $2))::text" };
 	AUTO_BUF struct buf ids = BUF_INIT((REDRIVE_MOST + 1) * UUID_TEXT_BYTES);
 	AUTO_DOC struct doc *body = NULL;
+	const struct doc *value;
+	const char *name;
 	struct db_value v[3];
 
 	(void)part;
 	if (!ask_read_body(k, true, &body))
 		return;
-	for (size_t i = 0; i < doc_count(body); i++) {
-		const struct doc *value;
-		const char *name;
-
-		if (doc_member(body, i, &name, &value) && strcmp(name, "requests") != 0) {
+	DOC_EACH(body, &name, &value) {
+		if (strcmp(name, "requests") != 0) {
 			ask_refuse_value(k, name, "no such member");
 			return;
 		}

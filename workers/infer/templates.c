@@ -103,7 +103,7 @@ static enum rc read_schema(const struct doc *schema, struct template_limit limit
 	const char *key;
 	enum rc rc = doc_check(schema, "templates.input_schema", RULES, COUNT_OF(RULES), err);
 
-	for (size_t i = 0; rc == RC_OK && doc_member(properties, i, &key, &property); i++) {
+	for (void *at = NULL; rc == RC_OK && doc_next(properties, &at, &key, &property);) {
 		enum piece p = find_piece(slice_text(key));
 
 		rc = p < PIECE_COUNT ? read_limit(property, &limits[p], err) : refuse(err, "input_schema", "a property that requests have not");

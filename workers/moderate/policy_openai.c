@@ -87,12 +87,12 @@ static enum rc read_categories(const struct doc *list, struct openai_policy *out
 	const struct doc *d;
 	const char *name;
 
-	for (size_t i = 0; doc_member(list, i, &name, &d); i++) {
-		enum rc rc = read_category(name, d, &out->categories[i], err);
+	DOC_EACH(list, &name, &d) {
+		enum rc rc = read_category(name, d, &out->categories[out->category_count], err);
 
 		if (rc != RC_OK)
 			return rc;
-		out->category_count = i + 1;
+		out->category_count++;
 	}
 	return RC_OK;
 }

@@ -227,6 +227,7 @@ static void looking_at_what_is_not_there_says_so(void **state)
 	AUTO_DOC struct doc *d = doc_new_int(7);
 	const struct doc *value;
 	const char *key;
+	void *at = NULL;
 	int64_t n = 1;
 	double r = 2;
 	bool b = true;
@@ -241,7 +242,7 @@ static void looking_at_what_is_not_there_says_so(void **state)
 	assert_int_equal(doc_count(d), 0);
 	assert_int_equal(doc_text(NULL).len, 0);
 	assert_int_equal(doc_text(d).len, 0);
-	assert_false(doc_int(NULL, &n) || doc_real(NULL, &r) || doc_bool(d, &b) || doc_member(d, 0, &key, &value));
+	assert_false(doc_int(NULL, &n) || doc_real(NULL, &r) || doc_bool(d, &b) || doc_next(d, &at, &key, &value));
 	assert_true(n == 1 && r == 2 && b);
 	assert_true(doc_real(d, &r) && r == 7);
 	assert_int_equal(doc_get_int(d, "a", 5), 5);
@@ -258,16 +259,17 @@ static void members_come_in_order_of_insertion(void **state)
 	AUTO_BUF struct buf out = BUF_INIT(1000);
 	const struct doc *value;
 	const char *key;
+	void *at = NULL;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(keys); i++)
 		doc_set_int(d, keys[i], (int64_t)i);
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
-		assert_true(doc_member(d, i, &key, &value));
+		assert_true(doc_next(d, &at, &key, &value));
 		assert_string_equal(key, keys[i]);
 		assert_int_equal(doc_get_int(d, key, -1), i);
 	}
-	assert_false(doc_member(d, 4, &key, &value));
+	assert_false(doc_next(d, &at, &key, &value));
 	copy = doc_copy(d);
 	doc_set_int(d, "z", 9);
 	assert_int_equal(doc_write(copy, &out), RC_OK);

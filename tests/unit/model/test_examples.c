@@ -68,7 +68,7 @@ static enum rc trip_dead(struct slice line, struct buf *out, struct err *err)
 	enum rc rc;
 
 	rc = doc_read(line, LIMIT_MESSAGE_BYTES, &doc, err);
-	while (rc == RC_OK && doc_member(doc, count, &key, &value)) {
+	for (void *at = NULL; rc == RC_OK && doc_next(doc, &at, &key, &value);) {
 		headers[count] = (struct header){ slice_text(key), doc_text(value) };
 		count++;
 	}
