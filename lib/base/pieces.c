@@ -25,7 +25,7 @@ void pieces_free(void *piece)
 
 enum {
 	BLOCK_BYTES = 16 * 1024,
-	KEPT_MAX = 256, /* blocks without pieces: 4 MiB */
+	KEPT_MAX = 512, /* blocks without pieces: 8 MiB */
 };
 
 struct block {

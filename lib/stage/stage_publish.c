@@ -248,6 +248,8 @@ void work_publish(struct work *w, enum fate fate)
 	if (w->job.state != JOB_PUBLISHING)
 		job_move(w, JOB_PUBLISHING);
 	timer_clear(w->timer);
+	if (w->has_lineage)
+		evidence_release(&w->job.lineage.seen); /* tens of KB that nobody reads while the broker is asked */
 	if (crash_breaks(CRASH_COMMIT_FIRST)) {
 		window_done(&w->part->window, w->held->record.offset);
 		w->part->dirty = true;
