@@ -102,7 +102,7 @@ void decide_list(struct ask *k, struct slice part)
 	if (!query_page(k, &page))
 		return;
 	k->under_way++;
-	db_query(k->gateway->db, &s, page.values, COUNT_OF(page.values), DB_MS, found, k);
+	db_query(k->gateway->lists, &s, page.values, COUNT_OF(page.values), DB_MS, found, k);
 }
 
 /* ---- the decision ---- */

@@ -37,7 +37,8 @@ struct gateway {
 	struct rates *rates;
 	struct serve *serve;
 	struct kafka_producer *producer;
-	struct db *db;
+	struct db *db;    /* for what a client waits for: by key, a plan once and for all */
+	struct db *lists; /* for lists and figures, which may take long and want a plan for what they are asked */
 	struct cancels *cancels;
 	struct purge *purge;
 	struct waiters *waiters;      /* asks that wait for the end of their request */

@@ -121,6 +121,7 @@ static void every_while(void *arg)
 static enum rc start(struct service *s, void *self, struct err *err)
 {
 	static const struct db_events events = { db_is_ready, db_is_lost, db_notifies };
+	static const struct db_events unheard = { .on_ready = NULL };
 	static const enum topic warmed[] = { TOPIC_REQUESTS, TOPIC_RESULTS, TOPIC_CONTROL };
 	struct gateway *g = self;
 	const struct conf *c = service_conf(s);
@@ -146,8 +147,12 @@ static enum rc start(struct service *s, void *self, struct err *err)
 	rc = kafka_producer_open(service_loop(s), &kafka, &g->producer, err);
 	if (rc == RC_OK) {
 		kafka_producer_warm(g->producer, topics, COUNT_OF(topics));
-		rc = db_open(service_loop(s), conf_text(c, "database.url"), "airlock-gateway", NULL, &events, g, &g->db, err);
+		/* Left to itself PostgreSQL plans a poll anew each time, because of the partitions: 2.1 ms instead of 0.8. */
+		rc = db_open(service_loop(s), conf_text(c, "database.url"), "airlock-gateway", "set plan_cache_mode = force_generic_plan", &events, g, &g->db,
+		             err);
 	}
+	if (rc == RC_OK)
+		rc = db_open(service_loop(s), conf_text(c, "database.url"), "airlock-gateway lists", NULL, &unheard, NULL, &g->lists, err);
 	if (rc == RC_OK) {
 		db_listen(g->db, "airlock_ended");
 		g->purge = purge_new(service_loop(s), g->db, conf_int(c, "gateway.idempotency_keep"),
@@ -193,6 +198,8 @@ static void close_gateway(void *self)
 		kafka_producer_close(g->producer, CLOSE_MS);
 	if (g->db)
 		db_close(g->db);
+	if (g->lists)
+		db_close(g->lists);
 	purge_free(g->purge);
 	cancels_free(g->cancels); /* behind the producer: that calls back for what it had */
 	timer_free(g->recheck);

@@ -49,7 +49,7 @@ void query_one(struct ask *k, const struct db_statement *s, const struct db_valu
 
 	*o = (struct one){ k, status };
 	k->under_way++;
-	db_query(k->gateway->db, s, v, count, DB_MS, found_one, o);
+	db_query(k->gateway->lists, s, v, count, DB_MS, found_one, o);
 }
 
 /* ---- a list ---- */
@@ -107,7 +107,7 @@ static void found_list(void *arg, enum rc rc, const struct db_result *r, const s
 void query_list(struct ask *k, const struct db_statement *s, const struct db_value *v, size_t count)
 {
 	k->under_way++;
-	db_query(k->gateway->db, s, v, count, DB_MS, found_list, k);
+	db_query(k->gateway->lists, s, v, count, DB_MS, found_list, k);
 }
 
 bool query_limit(struct ask *k, char text[QUERY_NUMBER_BYTES])
