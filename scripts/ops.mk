@@ -49,13 +49,13 @@ test-build:
 test: ## all tests, in order; installs what is missing first
 	@scripts/setup
 	@$(MAKE) --no-print-directory -s test-build
-	@scripts/test 'check check-san check-fuzz' 'check-pipe | check-upstreams | check-ops | check-db' 'check-escape check-oci' check-fault
+	@scripts/test 'check | check-san check-fuzz' 'check-pipe | check-upstreams | check-ops | check-db' 'check-escape check-oci' check-fault
 
 example: build ## write deploy/airlock.conf.example from the programs' tables
 	@scripts/example >deploy/airlock.conf.example
 
 check-ops: ## set-up, servers and supervisor: what they leave behind, and what they come back from
-	@scripts/as-root scripts/run-tests $(filter-out tests/ops/lib.sh,$(sort $(wildcard tests/ops/*.sh)))
+	@scripts/as-root scripts/run-tests -j 2 $(filter-out tests/ops/lib.sh,$(sort $(wildcard tests/ops/*.sh)))
 
 .PHONY: check-pipe-long test-long
 # Minutes on an idle machine: consumers that come and go, kill -9 of everything, servers that are away, partitions that are added.
