@@ -21,6 +21,7 @@ enum {
 	COMMIT_WAIT_MS = 3000,
 	WAITING_MIN = 2048, /* a pause throws away what librdkafka has fetched: rarely, then */
 	WAITING_MAX = 8192,
+	PUBLISHING_MAX = 1024, /* at some 30 KiB each; a tenth of a second of all that two cores can do */
 };
 
 /* ---- what programs ask ---- */
@@ -273,6 +274,7 @@ enum rc stage_start(struct service *service, void *self, struct err *err)
 		s->waiting_max = WAITING_MIN;
 	if (s->waiting_max > WAITING_MAX)
 		s->waiting_max = WAITING_MAX;
+	s->publishing_max = PUBLISHING_MAX;
 	warm(s);
 	topics_ask(s);
 	timer_set(s->tick, s->commit_ms < 200 ? s->commit_ms : 200);

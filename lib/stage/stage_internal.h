@@ -112,6 +112,7 @@ struct stage {
 	int tries_max, slots, slots_reserved, retry_percent;
 	int64_t backoff_ms, bytes_max, grace_ms, commit_ms;
 	size_t waiting_max;
+	size_t publishing_max; /* works that wait for an acknowledgement; beyond it none is begun */
 	/* state */
 	bool draining, drained, closing, paused, control_read, topics_known, opened, broken, key_wanted;
 	char paused_why[ERR_TEXT_BYTES];

@@ -343,6 +343,8 @@ static bool has_slot(const struct lane_state *l)
 	const struct stage *s = l->stage;
 	int all = s->lanes[LANE_INTERACTIVE].running + s->lanes[LANE_BATCH].running;
 
+	if (s->begun >= (size_t)all + s->publishing_max)
+		return false;
 	return all < s->slots && (l->lane == LANE_INTERACTIVE || l->running < s->slots - s->slots_reserved);
 }
 

@@ -83,6 +83,7 @@ static void finish(struct work *w)
 		claim_flow(p);
 	}
 	lane_flow(l);
+	stage_pump_soon(s);
 	if (p->state == CLAIM_REVOKING)
 		claim_let_go(p);
 	stage_maybe_drained(s);

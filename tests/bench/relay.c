@@ -131,7 +131,11 @@ static int hop(const char *brokers, const char *from, const char *to)
 
 /* ---- the ends of the chain ---- */
 
+/* A message's key: what an earlier chain left in these topics is none of this one's. */
+struct place { int64_t run_us; size_t at; };
+
 struct chain {
+	int64_t run_us;
 	struct loop *loop;
 	struct db *db;
 	int64_t *sent_us, *read_us;
@@ -163,21 +167,23 @@ static void made(void *arg, enum rc rc, const struct db_result *r, const struct 
 
 static void arrived(struct chain *c, const rd_kafka_message_t *m)
 {
-	static const struct db_statement insert = { "relay", "insert into relay_rows values ($1)" };
-	size_t at;
+	static const struct db_statement insert = { "relay", "insert into public.relay_rows values ($1)" };
+	struct place place;
 	struct db_value value = DB_TEXT(slice_of(m->payload, m->len));
 	struct row *row;
 
-	memcpy(&at, m->key, sizeof(at));
-	if (m->key_len != sizeof(at) || at >= c->count)
+	if (m->key_len != sizeof(place))
+		return;
+	memcpy(&place, m->key, sizeof(place));
+	if (place.run_us != c->run_us || place.at >= c->count)
 		return;
 	if (!c->db) {
-		c->read_us[at] = clock_mono_us();
+		c->read_us[place.at] = clock_mono_us();
 		c->arrived++;
 		return;
 	}
 	row = mem_new(sizeof(*row));
-	*row = (struct row){ c, at };
+	*row = (struct row){ c, place.at };
 	db_query(c->db, &insert, &value, 1, GIVE_UP_MS, stored, row);
 }
 
@@ -191,11 +197,12 @@ static int by_value(const void *a, const void *b)
 static int chain(const char *brokers, size_t count, size_t bytes, int64_t rate, const char *url, const char *first, const char *last)
 {
 	static const struct db_events events = { 0 };
-	struct chain c = { .count = count };
+	struct chain c = { .run_us = clock_mono_us(), .count = count };
 	rd_kafka_t *out = client(RD_KAFKA_PRODUCER, brokers, NULL), *in = consumer(brokers, last);
 	rd_kafka_topic_t *rkt = rd_kafka_topic_new(out, first, NULL);
 	char *payload = mem_new(bytes + 1);
-	size_t none = SIZE_MAX, seen = 0;
+	struct place place = { c.run_us, SIZE_MAX };
+	size_t seen = 0;
 	int64_t began, end, due;
 	struct err err;
 
@@ -206,7 +213,7 @@ static int chain(const char *brokers, size_t count, size_t bytes, int64_t rate, 
 	if (strcmp(url, "-") != 0) {
 		if (db_open(c.loop, url, "relay", NULL, &events, &c, &c.db, &err) != RC_OK)
 			die("database", err.text);
-		db_exec(c.db, "create temporary table relay_rows(message text)", GIVE_UP_MS, made, &c);
+		db_exec(c.db, "create table if not exists public.relay_rows(message text)", GIVE_UP_MS, made, &c);
 		while (!c.ready)
 			loop_turn(c.loop, 10);
 	}
@@ -215,7 +222,7 @@ static int chain(const char *brokers, size_t count, size_t bytes, int64_t rate, 
 	while (seen < WARM && clock_mono_ms() < end) {
 		rd_kafka_message_t *m;
 
-		produce(out, rkt, &none, sizeof(none), payload, bytes);
+		produce(out, rkt, &place, sizeof(place), payload, bytes);
 		m = rd_kafka_consumer_poll(in, 100);
 		seen += m && !m->err;
 		if (m)
@@ -229,7 +236,8 @@ static int chain(const char *brokers, size_t count, size_t bytes, int64_t rate, 
 		due = rate > 0 ? (clock_mono_us() - began) * rate / 1000000 + 1 : (int64_t)count;
 		for (int burst = 0; burst < 1000 && c.sent < count && (int64_t)c.sent < due; burst++, c.sent++) {
 			c.sent_us[c.sent] = clock_mono_us();
-			produce(out, rkt, &c.sent, sizeof(c.sent), payload, bytes);
+			place.at = c.sent;
+			produce(out, rkt, &place, sizeof(place), payload, bytes);
 		}
 		rd_kafka_poll(out, 0);
 		m = rd_kafka_consumer_poll(in, rate > 0 && !c.db ? 1 : 0);

@@ -165,6 +165,21 @@ static void with_too_much_in_hand_partitions_pause_and_resume(void **state)
 	worker_drain(&w);
 }
 
+static void no_more_wait_for_the_broker_than_memory_is_meant_for(void **state)
+{
+	struct worker w = { .mode = TOY_PASS, .slots = 1 };
+	size_t most = 0;
+
+	(void)state;
+	worker_open(&w, &r, NULL);
+	w.stage->publishing_max = 3;
+	send_many(200);
+	RIG_UNTIL(&r, (most = w.stage->begun > most ? w.stage->begun : most, r.passed == 200));
+	assert_in_range(most, 1, 3);
+	assert_int_equal(w.started, 200);
+	worker_drain(&w);
+}
+
 /* ---- rebalance ---- */
 
 static size_t ours(const struct worker *w)
@@ -356,6 +371,7 @@ int main(void)
 		T(drain_finishes_what_has_begun_and_leaves_the_rest),
 		T(only_so_many_jobs_run_and_batch_leaves_the_reserved_slots),
 		T(with_too_much_in_hand_partitions_pause_and_resume),
+		T(no_more_wait_for_the_broker_than_memory_is_meant_for),
 		T(begun_work_finishes_before_its_partition_moves),
 		T(what_outlasts_the_grace_is_the_next_owners),
 		T(a_lost_partition_is_dropped_at_once),
