@@ -155,7 +155,7 @@ static enum rc start(struct service *s, void *self, struct err *err)
 		rc = db_open(service_loop(s), conf_text(c, "database.url"), "airlock-gateway lists", NULL, &unheard, NULL, &g->lists, err);
 	if (rc == RC_OK) {
 		db_listen(g->db, "airlock_ended");
-		g->purge = purge_new(service_loop(s), g->db, conf_int(c, "gateway.idempotency_keep"),
+		g->purge = purge_new(service_loop(s), g->lists, conf_int(c, "gateway.idempotency_keep"),
 		                     metrics_counter(service_metrics(s), "airlock_gateway_purged_total", "", "Idempotency keys whose time was over."));
 		rc = serve_open(service_loop(s), conf_text(c, "gateway.address"), (int)conf_int(c, "gateway.port"), &limits, ask_begin, g, &g->serve, err);
 	}
