@@ -38,7 +38,19 @@ RDKAFKA_CFLAGS = $(shell pkg-config --cflags rdkafka)
 RDKAFKA_LIBS = $(shell pkg-config --libs rdkafka)
 endif
 
-CPPFLAGS = -D_GNU_SOURCE -DAIRLOCK_VERSION='"$(VERSION)"' -Ilib -I. $(RDKAFKA_CFLAGS) -I/usr/include/postgresql -I/usr/include/hs
+# yyjson becomes part of libbase.a, as hardened or sanitized as the rest, unless the system has one.
+YYJSON_SRC = $(DEPS)/yyjson/yyjson.c
+YYJSON_OBJ = $(OUT)/obj/yyjson.o
+YYJSON_CFLAGS = -isystem $(DEPS)/yyjson -DYYJSON_DISABLE_NON_STANDARD=1 -DYYJSON_DISABLE_WRITER=1 -DYYJSON_DISABLE_UTILS=1
+YYJSON_LIBS =
+ifneq ($(shell pkg-config --exists 'yyjson >= 0.10' 2>/dev/null && echo yes),)
+YYJSON_SRC =
+YYJSON_OBJ =
+YYJSON_CFLAGS = $(shell pkg-config --cflags yyjson)
+YYJSON_LIBS = $(shell pkg-config --libs yyjson)
+endif
+
+CPPFLAGS = -D_GNU_SOURCE -DAIRLOCK_VERSION='"$(VERSION)"' -Ilib -I. $(RDKAFKA_CFLAGS) $(YYJSON_CFLAGS) -I/usr/include/postgresql -I/usr/include/hs
 ALL_CFLAGS = -std=c17 -pthread $(CFLAGS) $(WARN) $(HARDEN_C) $(EXTRA)
 ALL_LDFLAGS = -pthread $(HARDEN_LD) $(EXTRA) $(LDFLAGS)
 
@@ -54,9 +66,9 @@ LIB_IO = $(OUT)/libio.a
 LIB_STAGE = $(OUT)/libstage.a
 LIBS_ALL = $(LIB_STAGE) $(LIB_IO) $(LIB_MODEL) $(LIB_BASE)
 
-BASE_LIBS = -ljansson -lseccomp -lcap -lcrypto -lm
+BASE_LIBS = $(YYJSON_LIBS) -ljansson -lseccomp -lcap -lcrypto -lm
 IO_LIBS = $(RDKAFKA_LIBS) -lcurl -lpq -lmicrohttpd
-JAIL_LIBS = -ljansson -lseccomp -lcap -lcrypto -lm
+JAIL_LIBS = $(BASE_LIBS)
 MODERATE_LIBS = -lhs -licuuc -licui18n -licudata
 
 # ---- programs --------------------------------------------------------------------------------------------------------
@@ -93,6 +105,11 @@ $(OUT)/obj/%.o: %.c
 	@echo "cc $<"
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+$(OUT)/obj/yyjson.o: $(DEPS)/yyjson/yyjson.c
+	@mkdir -p $(@D)
+	@echo "cc yyjson.c"
+	@$(CC) $(YYJSON_CFLAGS) -std=c17 $(CFLAGS) $(HARDEN_C) $(EXTRA) -c $< -o $@
+
 # Names of all programs' settings: what `make example` wrote, so that no list is kept by hand.
 $(OUT)/made/stage/settings_known.inc: deploy/airlock.conf.example
 	@mkdir -p $(@D)
@@ -100,7 +117,7 @@ $(OUT)/made/stage/settings_known.inc: deploy/airlock.conf.example
 $(OUT)/obj/lib/stage/settings.o: $(OUT)/made/stage/settings_known.inc
 $(OUT)/obj/lib/stage/settings.o: CPPFLAGS += -I$(OUT)/made
 
-$(LIB_BASE): $(call objects,$(BASE_SRC))
+$(LIB_BASE): $(call objects,$(BASE_SRC)) $(YYJSON_OBJ)
 $(LIB_MODEL): $(call objects,$(MODEL_SRC))
 $(LIB_IO): $(call objects,$(IO_SRC))
 $(LIB_STAGE): $(call objects,$(STAGE_SRC))

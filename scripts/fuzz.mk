@@ -12,5 +12,5 @@ check-fuzz: $(OUT)/fuzz/fuzz ## the kept corpus through every reader of foreign 
 
 fuzz: ## libFuzzer (clang) on one reader: make fuzz TARGET=reply SECONDS=600
 	@mkdir -p $(BUILD)/fuzz/$(TARGET)
-	@clang -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined -DAIRLOCK_LIBFUZZER $(CPPFLAGS) -o $(BUILD)/fuzz/libfuzzer $(FUZZ_SRC) $(MODEL_SRC) $(BASE_SRC) $(BASE_LIBS)
+	@clang -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined -DAIRLOCK_LIBFUZZER $(CPPFLAGS) -o $(BUILD)/fuzz/libfuzzer $(FUZZ_SRC) $(MODEL_SRC) $(BASE_SRC) $(YYJSON_SRC) $(BASE_LIBS)
 	@AIRLOCK_FUZZ=$(TARGET) $(BUILD)/fuzz/libfuzzer -max_total_time=$(or $(SECONDS),60) $(BUILD)/fuzz/$(TARGET) $(wildcard tests/fuzz/corpus/$(TARGET))
