@@ -1,8 +1,7 @@
 /*
- * doc: JSON documents (RFC 8259).  The only user of jansson; a struct doc is one JSON value.
+ * doc: JSON documents (RFC 8259) as they were read; a struct doc is one JSON value.  draft.h makes them.
  *
- * Ownership: doc_read() and doc_new_*() give a value that the caller doc_free()s, unless doc_set()/doc_add() took it.
- * What doc_get()/doc_at() return is borrowed from its parent.  Duplicate keys, NUL in text, numbers that are not
+ * Ownership: doc_read() gives a value that the caller doc_free()s.  What doc_get()/doc_at() return is borrowed from it.  Duplicate keys, NUL in text, numbers that are not
  * finite and nesting deeper than DOC_DEPTH are refused.  A document stays with the thread that made it (pieces.h).
  */
 #ifndef AIRLOCK_DOC_H
@@ -44,23 +43,6 @@ struct slice doc_get_text(const struct doc *object, const char *key);
 int64_t doc_get_int(const struct doc *object, const char *key, int64_t fallback);
 double doc_get_real(const struct doc *object, const char *key, double fallback);
 bool doc_get_bool(const struct doc *object, const char *key, bool fallback);
-
-/* Writing.  doc_set/doc_add take the child (also on failure); a text that is not UTF-8 becomes U+FFFD where it fails,
- * and so does a NUL in it, because doc_read() refuses both.  A number that is not finite becomes null. */
-MUSTCHECK struct doc *doc_new_object(void);
-MUSTCHECK struct doc *doc_new_array(void);
-MUSTCHECK struct doc *doc_new_text(struct slice text);
-MUSTCHECK struct doc *doc_new_int(int64_t value);
-MUSTCHECK struct doc *doc_new_real(double value);
-MUSTCHECK struct doc *doc_new_bool(bool value);
-MUSTCHECK struct doc *doc_new_null(void);
-MUSTCHECK struct doc *doc_copy(const struct doc *d); /* deep */
-void doc_set(struct doc *object, const char *key, struct doc *child);
-void doc_add(struct doc *array, struct doc *child);
-void doc_set_text(struct doc *object, const char *key, struct slice text);
-void doc_set_int(struct doc *object, const char *key, int64_t value);
-void doc_set_real(struct doc *object, const char *key, double value);
-void doc_set_bool(struct doc *object, const char *key, bool value);
 
 /* One row per allowed member of an object: unknown members, missing required ones, wrong types and sizes are refused
  * with the member's path in the reason ("ask.model: text of at most 128 bytes expected"). */

@@ -79,11 +79,11 @@ static enum rc read_lines(const char *path, struct buf *out, struct err *err)
 	return RC_OK;
 }
 
-static enum rc append(FILE *f, const struct doc *d, struct err *err)
+static enum rc append(FILE *f, const struct draft *d, struct err *err)
 {
 	AUTO_BUF struct buf text = BUF_INIT(LINE_BYTES);
 
-	if (doc_write(d, &text) != RC_OK || buf_add_text(&text, "\n") != RC_OK)
+	if (draft_write(d, &text) != RC_OK || buf_add_text(&text, "\n") != RC_OK)
 		return err_set(err, RC_NEVER, "line", "a line does not fit");
 	if (fwrite(text.data, 1, text.len, f) != text.len || fflush(f) != 0)
 		return err_set(err, RC_NEVER, "file", "cannot write: %s", strerror(errno));
@@ -96,39 +96,39 @@ static enum rc append(FILE *f, const struct doc *d, struct err *err)
 static enum rc write_line(struct batch *b, struct slice custom_id, int sample, long line, const char *id, int status, const struct doc *body,
                           const char *code, struct slice message, struct err *err)
 {
-	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DRAFT struct draft *d = draft_new_object();
 	bool done = body && status == 200 && slice_is(doc_get_text(body, "status"), "completed");
 	char request[96];
 
 	(void)snprintf(request, sizeof(request), "batch_req_%ld_%d", line, sample > 0 ? sample : 0); /* always fits */
-	doc_set_text(d, "id", slice_text(request));
+	draft_set_text(d, "id", slice_text(request));
 	if (custom_id.len > 0)
-		doc_set_text(d, "custom_id", custom_id);
+		draft_set_text(d, "custom_id", custom_id);
 	else
-		doc_set(d, "custom_id", doc_new_null());
+		draft_set(d, "custom_id", draft_new_null());
 	if (sample >= 0)
-		doc_set_int(d, "sample", sample);
+		draft_set_int(d, "sample", sample);
 	else
-		doc_set(d, "sample", doc_new_null());
+		draft_set(d, "sample", draft_new_null());
 	if (body) {
-		struct doc *response = doc_new_object();
+		struct draft *response = draft_new_object();
 
-		doc_set_int(response, "status_code", status);
-		doc_set_text(response, "request_id", slice_text(id));
-		doc_set(response, "body", doc_copy(body));
-		doc_set(d, "response", response);
+		draft_set_int(response, "status_code", status);
+		draft_set_text(response, "request_id", slice_text(id));
+		draft_set(response, "body", draft_copy_of(body));
+		draft_set(d, "response", response);
 	} else {
-		doc_set(d, "response", doc_new_null());
+		draft_set(d, "response", draft_new_null());
 	}
 	if (code) {
-		struct doc *error = doc_new_object();
+		struct draft *error = draft_new_object();
 
-		doc_set_text(error, "code", slice_text(code));
-		doc_set_text(error, "message", message);
-		doc_set_int(error, "line", line);
-		doc_set(d, "error", error);
+		draft_set_text(error, "code", slice_text(code));
+		draft_set_text(error, "message", message);
+		draft_set_int(error, "line", line);
+		draft_set(d, "error", error);
 	} else {
-		doc_set(d, "error", doc_new_null());
+		draft_set(d, "error", draft_new_null());
 	}
 	*(done ? &b->completed : &b->other) += 1;
 	return append(b->out, d, err);
@@ -144,14 +144,14 @@ enum rc batch_finish(struct batch *b, struct batch_item *i, int status, const st
 
 enum rc batch_accepted(struct batch *b, struct batch_item *i, struct slice id, struct err *err)
 {
-	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DRAFT struct draft *d = draft_new_object();
 
 	i->state = BATCH_ACCEPTED;
 	i->tries = 0;
 	(void)snprintf(i->id, sizeof(i->id), "%.*s", (int)id.len, id.ptr); /* ids are short; a cut one would be 404 */
-	doc_set_text(d, "custom_id", i->custom_id);
-	doc_set_int(d, "sample", i->sample);
-	doc_set_text(d, "id", slice_text(i->id));
+	draft_set_text(d, "custom_id", i->custom_id);
+	draft_set_int(d, "sample", i->sample);
+	draft_set_text(d, "id", slice_text(i->id));
 	return append(b->state, d, err);
 }
 
@@ -177,6 +177,7 @@ static const char *refuse(const struct doc *d, struct slice text, struct err *wh
 	return known_url(doc_get_text(d, "url")) ? NULL : "invalid_url";
 }
 
+/* Takes d. */
 static void add_item(struct batch *b, struct doc *d, struct slice text, int sample, long line)
 {
 	AUTO_BUF struct buf seed = BUF_INIT(text.len + 64);
@@ -198,11 +199,10 @@ static void add_item(struct batch *b, struct doc *d, struct slice text, int samp
 
 static enum rc read_line(struct batch *b, struct slice text, long line, int samples, struct seen *ids, const struct seen *done, struct err *err)
 {
-	struct doc *d = NULL;
+	AUTO_DOC struct doc *d = NULL;
 	struct err why = { 0 };
 	const char *code;
 	enum rc rc = RC_OK;
-	bool used = false;
 
 	if (text.len <= BATCH_BODY_BYTES && doc_read(text, BATCH_BODY_BYTES, &d, &why) != RC_OK)
 		d = NULL;
@@ -222,13 +222,14 @@ static enum rc read_line(struct batch *b, struct slice text, long line, int samp
 			rc = write_line(b, doc_get_text(d, "custom_id"), -1, line, "", 0, NULL, code, slice_text(why.text), err);
 	}
 	for (int s = 0; rc == RC_OK && !code && s < samples; s++) {
+		struct doc *own = NULL;
+
 		if (seen_has(done, doc_get_text(d, "custom_id"), s))
 			continue;
-		add_item(b, used ? doc_copy(d) : d, text, s, line);
-		used = true;
+		rc = doc_read(text, BATCH_BODY_BYTES, &own, err);
+		if (rc == RC_OK)
+			add_item(b, own, text, s, line);
 	}
-	if (!used)
-		doc_free(d);
 	return rc;
 }
 

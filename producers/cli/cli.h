@@ -6,7 +6,7 @@
 #define AIRLOCK_CLI_H
 
 #include "base/conf.h"
-#include "base/doc.h"
+#include "base/draft.h"
 
 #include "producers/cli/args.h"
 #include "producers/cli/term.h"

@@ -134,19 +134,18 @@ static void polled(void *arg, struct reply *r, const struct err *err)
 /* The body as it stands, with background on and the line's custom_id and sample where Airlock keeps them. */
 static enum rc write_body(const struct batch_item *i, struct buf *out)
 {
-	AUTO_DOC struct doc *body = doc_copy(doc_get(i->doc, "body"));
-	struct doc *extra = body;
+	const struct doc *given = doc_get(doc_get(i->doc, "body"), "airlock");
+	AUTO_DRAFT struct draft *body = draft_copy_of(doc_get(i->doc, "body"));
+	struct draft *extra = body;
 
 	if (slice_is(i->url, "/v1/responses")) {
-		const struct doc *given = doc_get(body, "airlock");
-
-		extra = given ? doc_copy(given) : doc_new_object();
-		doc_set(body, "airlock", extra);
+		extra = given ? draft_copy_of(given) : draft_new_object();
+		draft_set(body, "airlock", extra);
 	}
-	doc_set_bool(body, "background", true);
-	doc_set_text(extra, "custom_id", i->custom_id);
-	doc_set_int(extra, "sample", i->sample);
-	return doc_write(body, out);
+	draft_set_bool(body, "background", true);
+	draft_set_text(extra, "custom_id", i->custom_id);
+	draft_set_int(extra, "sample", i->sample);
+	return draft_write(body, out);
 }
 
 static void submit(struct going *g, size_t index)

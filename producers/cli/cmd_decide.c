@@ -64,7 +64,7 @@ int cmd_held(struct cli *c)
 
 static int send(const struct cli *c, const char *id, const char *decision, struct slice hash)
 {
-	AUTO_DOC struct doc *body = doc_new_object();
+	AUTO_DRAFT struct draft *body = draft_new_object();
 	AUTO_DOC struct doc *answer = NULL;
 	AUTO_BUF struct buf text = BUF_INIT(BODY_BYTES);
 	int64_t deadline_ms = args_int(&c->args, "deadline", 0);
@@ -72,12 +72,12 @@ static int send(const struct cli *c, const char *id, const char *decision, struc
 	char path[256];
 	int exit_code;
 
-	doc_set_text(body, "decision", slice_text(decision));
-	doc_set_text(body, "why", slice_text(args_text(&c->args, "why")));
-	doc_set_text(body, "held_sha256", hash);
+	draft_set_text(body, "decision", slice_text(decision));
+	draft_set_text(body, "why", slice_text(args_text(&c->args, "why")));
+	draft_set_text(body, "held_sha256", hash);
 	if (deadline_ms > 0)
-		doc_set_int(body, "deadline_seconds", deadline_ms / 1000);
-	if (doc_write(body, &text) != RC_OK)
+		draft_set_int(body, "deadline_seconds", deadline_ms / 1000);
+	if (draft_write(body, &text) != RC_OK)
 		return cli_fail(c, CLI_USE, "--why is too long");
 	(void)snprintf(path, sizeof(path), "/v1/airlock/requests/%s/decision", id); /* ids are short */
 	exit_code = client_ask(c, "POST", path, buf_slice(&text), NULL, &answer);

@@ -28,22 +28,22 @@ static int list_keys(const struct cli *c)
 
 static int create_key(const struct cli *c, const char *name)
 {
-	AUTO_DOC struct doc *body = doc_new_object();
+	AUTO_DRAFT struct draft *body = draft_new_object();
 	AUTO_DOC struct doc *answer = NULL;
 	AUTO_BUF struct buf text = BUF_INIT(BODY_BYTES);
 	const char *given = args_text(&c->args, "scopes");
-	struct doc *scopes = doc_new_array();
+	struct draft *scopes = draft_new_array();
 	struct slice rest = slice_text(given ? given : "submit,read"), scope, id;
 	struct term about = term_of(stderr, false);
 	int exit_code;
 
 	while (slice_cut(&rest, ',', &scope))
-		doc_add(scopes, doc_new_text(slice_trim(scope)));
-	doc_set_text(body, "name", slice_text(name));
-	doc_set(body, "scopes", scopes);
+		draft_add(scopes, draft_new_text(slice_trim(scope)));
+	draft_set_text(body, "name", slice_text(name));
+	draft_set(body, "scopes", scopes);
 	if (args_has(&c->args, "expires-in-days"))
-		doc_set_int(body, "expires_in_days", args_int(&c->args, "expires-in-days", 0));
-	if (strlen(name) > NAME_BYTES || doc_write(body, &text) != RC_OK)
+		draft_set_int(body, "expires_in_days", args_int(&c->args, "expires-in-days", 0));
+	if (strlen(name) > NAME_BYTES || draft_write(body, &text) != RC_OK)
 		return cli_fail(c, CLI_USE, "the name or the list of scopes is too long");
 	exit_code = client_ask(c, "POST", "/v1/airlock/keys", buf_slice(&text), NULL, &answer);
 	if (exit_code != CLI_OK)
@@ -95,22 +95,22 @@ int cmd_keys(struct cli *c)
 
 int cmd_redrive(struct cli *c)
 {
-	AUTO_DOC struct doc *body = doc_new_object();
+	AUTO_DRAFT struct draft *body = draft_new_object();
 	AUTO_DOC struct doc *answer = NULL;
 	AUTO_BUF struct buf text = BUF_INIT(BODY_BYTES);
 	int64_t wanted;
 	int exit_code;
 
 	if (c->args.rest_count > 0) {
-		struct doc *ids = doc_new_array();
+		struct draft *ids = draft_new_array();
 
-		doc_set(body, "requests", ids);
+		draft_set(body, "requests", ids);
 		for (int i = 0; i < c->args.rest_count; i++) {
 			if (!cli_is_id(c->args.rest[i]))
 				return cli_fail(c, CLI_USE, "%s: no id of a request", c->args.rest[i]);
-			doc_add(ids, doc_new_text(slice_text(c->args.rest[i])));
+			draft_add(ids, draft_new_text(slice_text(c->args.rest[i])));
 		}
-		if (doc_write(body, &text) != RC_OK)
+		if (draft_write(body, &text) != RC_OK)
 			return cli_fail(c, CLI_USE, "too many ids for one call");
 	}
 	exit_code = client_ask(c, "POST", "/v1/airlock/redrive", buf_slice(&text), NULL, &answer);

@@ -11,7 +11,9 @@ enum { TIMEOUT_MS = 30000 };
 static int list(const struct cli *c)
 {
 	AUTO_TABLE struct table table = { 0 };
-	AUTO_DOC struct doc *all = doc_new_array();
+	AUTO_DRAFT struct draft *all = draft_new_array();
+	AUTO_DOC struct doc *printed = NULL;
+	struct err err;
 
 	table_column(&table, "TOPIC", false);
 	table_column(&table, "PARTITIONS", true);
@@ -20,21 +22,21 @@ static int list(const struct cli *c)
 		const struct topic_spec *s = topic_spec((enum topic)t);
 
 		for (int l = 0; l < (topic_has_lanes((enum topic)t) ? LANE_COUNT : 1); l++) {
-			struct doc *row = doc_new_object();
+			struct draft *row = draft_new_object();
 
-			doc_set_text(row, "name", slice_text(topic_name((enum topic)t, (enum lane)l)));
-			doc_set_int(row, "partitions", s->partitions);
-			doc_set_int(row, "max_bytes", s->max_bytes);
-			doc_set_int(row, "retention_ms", s->retention_ms);
-			doc_set_text(row, "holds", slice_text(s->holds));
-			doc_add(all, row);
+			draft_set_text(row, "name", slice_text(topic_name((enum topic)t, (enum lane)l)));
+			draft_set_int(row, "partitions", s->partitions);
+			draft_set_int(row, "max_bytes", s->max_bytes);
+			draft_set_int(row, "retention_ms", s->retention_ms);
+			draft_set_text(row, "holds", slice_text(s->holds));
+			draft_add(all, row);
 			table_add(&table, TERM_PLAIN, slice_text(topic_name((enum topic)t, (enum lane)l)));
 			table_addf(&table, "%d", s->partitions);
 			table_add(&table, TERM_PLAIN, slice_text(s->holds));
 		}
 	}
 	if (c->json)
-		return cli_print_doc(c, all, CLI_OK);
+		return draft_seal(all, &printed, &err) == RC_OK ? cli_print_doc(c, printed, CLI_OK) : cli_fail(c, CLI_NONE, "%s", err.text);
 	table_print(&table, &c->out);
 	return CLI_OK;
 }

@@ -18,22 +18,24 @@ static enum rc page_path(struct buf *out, const char *path, int64_t wanted, stru
 
 int listing_fetch(const struct cli *c, const char *path, int64_t limit, struct doc **out)
 {
-	AUTO_DOC struct doc *all = doc_new_object();
+	AUTO_DRAFT struct draft *all = draft_new_object();
 	AUTO_DOC struct doc *page = NULL;
-	struct doc *rows = doc_new_array();
+	struct draft *rows = draft_new_array();
 	struct slice after = SLICE_EMPTY;
+	int64_t fetched = 0;
+	struct err err;
 	bool more = true;
 
-	doc_set_text(all, "object", SLICE_LITERAL("list"));
-	doc_set(all, "data", rows);
-	while (more && (int64_t)doc_count(rows) < limit) {
+	draft_set_text(all, "object", SLICE_LITERAL("list"));
+	draft_set(all, "data", rows);
+	while (more && fetched < limit) {
 		AUTO_BUF struct buf at = BUF_INIT(PATH_BYTES);
 		struct doc *next = NULL;
 		const struct doc *data;
 		size_t count;
 		int exit_code;
 
-		if (page_path(&at, path, limit - (int64_t)doc_count(rows), after) != RC_OK)
+		if (page_path(&at, path, limit - fetched, after) != RC_OK)
 			return cli_fail(c, CLI_USE, "the filters are too long");
 		exit_code = client_ask(c, "GET", at.data, SLICE_EMPTY, NULL, &next);
 		if (exit_code != CLI_OK)
@@ -42,16 +44,16 @@ int listing_fetch(const struct cli *c, const char *path, int64_t limit, struct d
 		page = next;
 		data = doc_get(page, "data");
 		count = doc_count(data);
-		for (size_t i = 0; i < count && (int64_t)doc_count(rows) < limit; i++)
-			doc_add(rows, doc_copy(doc_at(data, i)));
+		for (size_t i = 0; i < count && fetched < limit; i++, fetched++)
+			draft_add(rows, draft_copy_of(doc_at(data, i)));
 		after = doc_get_text(page, "after");
 		if (after.len == 0 && count > 0)
 			after = doc_get_text(doc_at(data, count - 1), "cursor");
 		more = doc_get_bool(page, "has_more", false) && count > 0 && after.len > 0;
 	}
-	doc_set_bool(all, "has_more", more || doc_get_bool(page, "has_more", false));
-	*out = all;
-	all = NULL;
+	draft_set_bool(all, "has_more", more || doc_get_bool(page, "has_more", false));
+	if (draft_seal(all, out, &err) != RC_OK)
+		return cli_fail(c, CLI_NONE, "%s", err.text);
 	return CLI_OK;
 }
 

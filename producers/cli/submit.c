@@ -1,5 +1,7 @@
 #include "producers/cli/submit.h"
 
+#include "base/draft.h"
+
 enum { TESTS_BYTES = 1024 * 1024 };
 
 const char *submit_path(const struct submit *s)
@@ -26,22 +28,22 @@ static enum rc check(const struct submit *s, struct err *err)
 	return RC_OK;
 }
 
-static void set(struct doc *d, const char *key, struct slice value)
+static void set(struct draft *d, const char *key, struct slice value)
 {
 	if (value.len > 0)
-		doc_set_text(d, key, value);
+		draft_set_text(d, key, value);
 }
 
-static void set_number(struct doc *d, const char *key, int64_t value)
+static void set_number(struct draft *d, const char *key, int64_t value)
 {
 	if (value > 0)
-		doc_set_int(d, key, value);
+		draft_set_int(d, key, value);
 }
 
 /* What both kinds of request say about running and naming; in `airlock`, or at the top of an own program's body. */
-static enum rc set_own(const struct submit *s, struct doc *d, struct err *err)
+static enum rc set_own(const struct submit *s, struct draft *d, struct err *err)
 {
-	struct doc *tests;
+	AUTO_DOC struct doc *tests = NULL;
 	struct err why;
 
 	set(d, "language", slice_text(s->language));
@@ -54,18 +56,16 @@ static enum rc set_own(const struct submit *s, struct doc *d, struct err *err)
 		return RC_OK;
 	if (doc_read(s->tests, TESTS_BYTES, &tests, &why) != RC_OK)
 		return err_set(err, RC_NEVER, "usage", "--tests: %s", why.text);
-	if (doc_type(tests) != DOC_ARRAY) {
-		doc_free(tests);
+	if (doc_type(tests) != DOC_ARRAY)
 		return err_set(err, RC_NEVER, "usage", "--tests: a JSON array expected");
-	}
-	doc_set(d, "tests", tests);
+	draft_set(d, "tests", draft_copy_of(tests));
 	return RC_OK;
 }
 
 enum rc submit_write(const struct submit *s, struct buf *out, struct err *err)
 {
-	AUTO_DOC struct doc *body = doc_new_object();
-	struct doc *own = body;
+	AUTO_DRAFT struct draft *body = draft_new_object();
+	struct draft *own = body;
 
 	if (check(s, err) != RC_OK)
 		return RC_NEVER;
@@ -75,14 +75,14 @@ enum rc submit_write(const struct submit *s, struct buf *out, struct err *err)
 	set(body, "instructions", slice_text(s->instructions));
 	set_number(body, "max_output_tokens", s->max_output_tokens);
 	if (s->program.len == 0) {
-		own = doc_new_object();
-		doc_set(body, "airlock", own);
+		own = draft_new_object();
+		draft_set(body, "airlock", own);
 	}
 	set_number(own, "rounds", s->rounds);
 	if (set_own(s, own, err) != RC_OK)
 		return RC_NEVER;
 	/* Accepted and then polled: a connection that breaks costs nothing.  The lane says whether somebody waits. */
-	doc_set_bool(body, "background", true);
-	doc_set_text(body, "service_tier", s->interactive ? SLICE_LITERAL("priority") : SLICE_LITERAL("flex"));
-	return doc_write(body, out) == RC_OK ? RC_OK : err_set(err, RC_NEVER, "usage", "the request is too large");
+	draft_set_bool(body, "background", true);
+	draft_set_text(body, "service_tier", s->interactive ? SLICE_LITERAL("priority") : SLICE_LITERAL("flex"));
+	return draft_write(body, out) == RC_OK ? RC_OK : err_set(err, RC_NEVER, "usage", "the request is too large");
 }

@@ -150,15 +150,15 @@ static bool wants_python(const struct doc *body, bool *out, struct fault *f)
 
 /* ---- line 1 ---- */
 
-static void copy_member(struct doc *to, const char *name, const struct doc *from, const char *from_name)
+static void copy_member(struct draft *to, const char *name, const struct doc *from, const char *from_name)
 {
 	const struct doc *value = doc_get(from, from_name);
 
 	if (value && doc_type(value) != DOC_NULL && !(doc_type(value) == DOC_TEXT && doc_text(value).len == 0))
-		doc_set(to, name, doc_copy(value));
+		draft_set(to, name, draft_copy_of(value));
 }
 
-static void copy_list(struct doc *to, const char *name, const struct doc *from)
+static void copy_list(struct draft *to, const char *name, const struct doc *from)
 {
 	if (doc_count(doc_get(from, name)) > 0 || doc_type(doc_get(from, name)) != DOC_ARRAY) /* an empty list is none */
 		copy_member(to, name, from, name);
@@ -180,35 +180,35 @@ static bool choose_lane(const struct doc *body, bool background, enum lane *out,
 	return true;
 }
 
-static void write_who(struct doc *line, const struct doc *body, const struct doc *own, const struct admit_terms *t, enum lane lane)
+static void write_who(struct draft *line, const struct doc *body, const struct doc *own, const struct admit_terms *t, enum lane lane)
 {
 	int64_t ms = doc_get_int(own, "deadline_ms", lane == LANE_INTERACTIVE ? t->interactive_ms : t->batch_ms);
 	char id[UUID_TEXT_BYTES];
 
 	uuid_text(&t->id, id);
-	doc_set_text(line, "kind", SLICE_LITERAL("request"));
-	doc_set_int(line, "v", MESSAGE_VERSION);
-	doc_set_text(line, "id", slice_text(id));
-	doc_set_text(line, "tenant", t->tenant);
-	doc_set_text(line, "key", t->key);
-	doc_set_text(line, "lane", slice_text(lane_name(lane)));
-	doc_set_text(line, "api", t->own_program ? SLICE_LITERAL("runs") : SLICE_LITERAL("responses"));
-	doc_set_int(line, "created_ms", t->now_ms);
-	doc_set_int(line, "deadline_ms", t->now_ms + (ms > 0 && ms <= LIMIT_DEADLINE_MS_MAX ? ms : LIMIT_DEADLINE_MS_MAX));
+	draft_set_text(line, "kind", SLICE_LITERAL("request"));
+	draft_set_int(line, "v", MESSAGE_VERSION);
+	draft_set_text(line, "id", slice_text(id));
+	draft_set_text(line, "tenant", t->tenant);
+	draft_set_text(line, "key", t->key);
+	draft_set_text(line, "lane", slice_text(lane_name(lane)));
+	draft_set_text(line, "api", t->own_program ? SLICE_LITERAL("runs") : SLICE_LITERAL("responses"));
+	draft_set_int(line, "created_ms", t->now_ms);
+	draft_set_int(line, "deadline_ms", t->now_ms + (ms > 0 && ms <= LIMIT_DEADLINE_MS_MAX ? ms : LIMIT_DEADLINE_MS_MAX));
 	copy_member(line, "custom_id", own, "custom_id");
 	copy_member(line, "group", own, "group");
 	copy_member(line, "sample", own, "sample");
 	copy_member(line, "end_user", body, doc_get_text(body, "safety_identifier").len > 0 ? "safety_identifier" : "user");
 	copy_member(line, "metadata", body, "metadata");
 	if (t->traceparent.len > 0)
-		doc_set_text(line, "traceparent", t->traceparent);
+		draft_set_text(line, "traceparent", t->traceparent);
 }
 
-static void write_run(struct doc *line, const struct doc *own, bool execute, bool python)
+static void write_run(struct draft *line, const struct doc *own, bool execute, bool python)
 {
-	doc_set_bool(line, "execute", execute);
+	draft_set_bool(line, "execute", execute);
 	if (doc_get_text(own, "language").len == 0 && execute && python)
-		doc_set_text(line, "language", SLICE_LITERAL("python"));
+		draft_set_text(line, "language", SLICE_LITERAL("python"));
 	else
 		copy_member(line, "language", own, "language");
 	copy_list(line, "tests", own);
@@ -220,21 +220,21 @@ static void write_run(struct doc *line, const struct doc *own, bool execute, boo
 	copy_member(line, "limits", own, "limits");
 }
 
-static void write_budget(struct doc *line, const struct admit_terms *t, int64_t max_output_tokens, int64_t rounds)
+static void write_budget(struct draft *line, const struct admit_terms *t, int64_t max_output_tokens, int64_t rounds)
 {
-	struct doc *budget = doc_new_object();
+	struct draft *budget = draft_new_object();
 
 	if (rounds < 1 || rounds > LIMIT_ROUNDS)
 		rounds = 1; /* request_read() refuses it below */
 	if (max_output_tokens <= 0 || max_output_tokens > t->budget.output_tokens)
 		max_output_tokens = t->budget.output_tokens;
-	doc_set_int(budget, "input_tokens", t->budget.input_tokens * rounds);
-	doc_set_int(budget, "output_tokens", max_output_tokens * rounds);
-	doc_set_int(budget, "cost_micro_usd", t->budget.cost_micro_usd * rounds);
-	doc_set(line, "budget", budget);
+	draft_set_int(budget, "input_tokens", t->budget.input_tokens * rounds);
+	draft_set_int(budget, "output_tokens", max_output_tokens * rounds);
+	draft_set_int(budget, "cost_micro_usd", t->budget.cost_micro_usd * rounds);
+	draft_set(line, "budget", budget);
 }
 
-static bool write_ask(struct doc *line, const struct doc *body, const struct doc *own, const struct admit_terms *t, struct fault *f)
+static bool write_ask(struct draft *line, const struct doc *body, const struct doc *own, const struct admit_terms *t, struct fault *f)
 {
 	AUTO_BUF struct buf input = BUF_INIT(LIMIT_REQUEST_BYTES), instructions = BUF_INIT(LIMIT_REQUEST_BYTES);
 	int64_t max_output_tokens = doc_get_int(body, "max_output_tokens", 0), rounds = doc_get_int(own, "rounds", 1);
@@ -252,25 +252,25 @@ static bool write_ask(struct doc *line, const struct doc *body, const struct doc
 		return fault_set(f, 400, "missing_required_parameter", "airlock.language", "'airlock.language': needed to run the answer.");
 	copy_member(line, "model", body, "model");
 	if (instructions.len > 0)
-		doc_set_text(line, "instructions", buf_slice(&instructions));
-	doc_set_text(line, "input", buf_slice(&input));
+		draft_set_text(line, "instructions", buf_slice(&instructions));
+	draft_set_text(line, "input", buf_slice(&input));
 	copy_member(line, "max_output_tokens", body, "max_output_tokens");
 	copy_member(line, "temperature", body, "temperature");
 	write_run(line, own, execute, python);
-	doc_set_int(line, "rounds", rounds);
+	draft_set_int(line, "rounds", rounds);
 	write_budget(line, t, max_output_tokens, rounds);
 	return true;
 }
 
-static bool write_program(struct doc *line, const struct doc *body, struct fault *f)
+static bool write_program(struct draft *line, const struct doc *body, struct fault *f)
 {
 	if (doc_type(doc_get(body, "program")) != DOC_TEXT || doc_get_text(body, "program").len == 0)
 		return fault_set(f, 400, "missing_required_parameter", "program", "'program': text expected.");
 	if (doc_get_text(body, "language").len == 0)
 		return fault_set(f, 400, "missing_required_parameter", "language", "'language': text expected.");
-	doc_set(line, "program", doc_copy(doc_get(body, "program")));
+	draft_set(line, "program", draft_copy_of(doc_get(body, "program")));
 	write_run(line, body, true, false);
-	doc_set_int(line, "rounds", 1);
+	draft_set_int(line, "rounds", 1);
 	return true;
 }
 
@@ -318,7 +318,7 @@ static bool check_types(const struct doc *body, const struct doc *own, const str
 	return t->own_program || check_reasoning(body, f);
 }
 
-static bool write_line(const struct doc *body, const struct admit_terms *t, struct doc *line, bool *background, bool *stream, struct fault *f)
+static bool write_line(const struct doc *body, const struct admit_terms *t, struct draft *line, bool *background, bool *stream, struct fault *f)
 {
 	const struct doc *own = t->own_program ? body : doc_get(body, "airlock");
 	enum lane lane;
@@ -341,12 +341,12 @@ static bool write_line(const struct doc *body, const struct admit_terms *t, stru
 enum rc admit(const struct doc *body, const struct admit_terms *t, struct admitted *out, struct fault *fault)
 {
 	struct admitted a = { .line = BUF_INIT(2 * LIMIT_REQUEST_BYTES) };
-	AUTO_DOC struct doc *line = doc_new_object();
+	AUTO_DRAFT struct draft *line = draft_new_object();
 	struct err err = { 0 };
 
 	if (!write_line(body, t, line, &a.background, &a.stream, fault))
 		return RC_NEVER;
-	if (doc_write(line, &a.line) != RC_OK || a.line.len > LIMIT_REQUEST_BYTES) {
+	if (draft_write(line, &a.line) != RC_OK || a.line.len > LIMIT_REQUEST_BYTES) {
 		buf_release(&a.line);
 		fault_set(fault, 413, "request_too_large", "", "The request passes %d bytes.", LIMIT_REQUEST_BYTES);
 		return RC_NEVER;

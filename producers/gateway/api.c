@@ -41,17 +41,17 @@ static void delete_response(struct ask *k, struct slice part)
 
 static void list_models(struct ask *k, struct slice part)
 {
-	AUTO_DOC struct doc *d = doc_new_object();
-	struct doc *data = doc_new_array(), *one = doc_new_object();
+	AUTO_DRAFT struct draft *d = draft_new_object();
+	struct draft *data = draft_new_array(), *one = draft_new_object();
 
 	(void)part;
-	doc_set_text(one, "id", SLICE_LITERAL("airlock"));
-	doc_set_text(one, "object", SLICE_LITERAL("model"));
-	doc_set_int(one, "created", 0);
-	doc_set_text(one, "owned_by", SLICE_LITERAL("airlock"));
-	doc_add(data, one);
-	doc_set_text(d, "object", SLICE_LITERAL("list"));
-	doc_set(d, "data", data);
+	draft_set_text(one, "id", SLICE_LITERAL("airlock"));
+	draft_set_text(one, "object", SLICE_LITERAL("model"));
+	draft_set_int(one, "created", 0);
+	draft_set_text(one, "owned_by", SLICE_LITERAL("airlock"));
+	draft_add(data, one);
+	draft_set_text(d, "object", SLICE_LITERAL("list"));
+	draft_set(d, "data", data);
 	ask_answer(k, 200, d);
 }
 

@@ -31,26 +31,44 @@ void ask_return(struct ask *k)
 		ask_free(k);
 }
 
-void ask_answer(struct ask *k, int status, const struct doc *d)
+/* Whether the caller is to answer now. */
+static bool end_wait(struct ask *k, int status)
 {
-	AUTO_BUF struct buf text = BUF_INIT(ANSWER_BYTES);
-	struct exchange *x = k->x;
-
 	if (!ask_open(k))
-		return;
+		return false;
 	k->answered = true;
 	k->status = status;
 	wait_stop(k);
-	if (doc_write(d, &text) != RC_OK) {
-		exchange_answer(x, 500, "application/json", SLICE_LITERAL("{\"error\":{\"message\":\"the answer is too large\"}}"));
-		return;
-	}
-	exchange_answer(x, status, "application/json", buf_slice(&text)); /* gone() follows, and may free k */
+	return true;
+}
+
+static void answer_text(struct ask *k, int status, enum rc written, const struct buf *text)
+{
+	if (written != RC_OK)
+		exchange_answer(k->x, 500, "application/json", SLICE_LITERAL("{\"error\":{\"message\":\"the answer is too large\"}}"));
+	else
+		exchange_answer(k->x, status, "application/json", buf_slice(text)); /* gone() follows, and may free k */
+}
+
+void ask_answer(struct ask *k, int status, const struct draft *d)
+{
+	AUTO_BUF struct buf text = BUF_INIT(ANSWER_BYTES);
+
+	if (end_wait(k, status))
+		answer_text(k, status, draft_write(d, &text), &text);
+}
+
+void ask_answer_doc(struct ask *k, int status, const struct doc *d)
+{
+	AUTO_BUF struct buf text = BUF_INIT(ANSWER_BYTES);
+
+	if (end_wait(k, status))
+		answer_text(k, status, doc_write(d, &text), &text);
 }
 
 void ask_fault(struct ask *k, const struct fault *f)
 {
-	AUTO_DOC struct doc *d = NULL;
+	AUTO_DRAFT struct draft *d = NULL;
 	char text[32];
 
 	if (!ask_open(k))

@@ -20,11 +20,11 @@ enum { DB_MS = 5000, WHY_BYTES = 1000, GATE_BYTES = 16, SECONDS_MOST = LIMIT_DEA
 
 /* ---- the list ---- */
 
-static struct doc *row_doc(const struct gateway *g, struct slice tenant, const struct db_result *r, size_t i, struct err *err)
+static struct draft *row_doc(const struct gateway *g, struct slice tenant, const struct db_result *r, size_t i, struct err *err)
 {
 	AUTO_BUF struct buf text = BUF_INIT(HELD_TEXT_BYTES + HELD_MARK_BYTES);
 	struct held *h;
-	struct doc *d;
+	struct draft *d;
 	struct uuid id;
 	char id_text[ID_TEXT_BYTES];
 	int64_t attempt = 0;
@@ -35,20 +35,20 @@ static struct doc *row_doc(const struct gateway *g, struct slice tenant, const s
 	held_text(h, &text, &cut);
 	held_close(h);
 	id_write(&g->id_key, &id, tenant, id_text);
-	d = doc_new_object();
-	doc_set_text(d, "id", slice_text(id_text));
-	doc_set_text(d, "gate", db_field(r, i, 1));
-	doc_set_int(d, "attempt", attempt);
-	doc_set_text(d, "reason", db_field(r, i, 3));
-	doc_set_text(d, "policy", db_field(r, i, 4));
-	doc_set_text(d, "held_at", db_field(r, i, 5));
-	doc_set_text(d, "expires_at", db_field(r, i, 6));
-	doc_set_text(d, "held_sha256", db_field(r, i, 7));
-	doc_set_text(d, "text", buf_slice(&text));
-	doc_set_bool(d, "truncated", cut);
+	d = draft_new_object();
+	draft_set_text(d, "id", slice_text(id_text));
+	draft_set_text(d, "gate", db_field(r, i, 1));
+	draft_set_int(d, "attempt", attempt);
+	draft_set_text(d, "reason", db_field(r, i, 3));
+	draft_set_text(d, "policy", db_field(r, i, 4));
+	draft_set_text(d, "held_at", db_field(r, i, 5));
+	draft_set_text(d, "expires_at", db_field(r, i, 6));
+	draft_set_text(d, "held_sha256", db_field(r, i, 7));
+	draft_set_text(d, "text", buf_slice(&text));
+	draft_set_bool(d, "truncated", cut);
 	if (!db_null(r, i, 8)) { /* decided, but nobody knows whether the line has arrived: to be asked for again */
-		doc_set_text(d, "decision", db_field(r, i, 8));
-		doc_set_text(d, "who", db_field(r, i, 9));
+		draft_set_text(d, "decision", db_field(r, i, 8));
+		draft_set_text(d, "who", db_field(r, i, 9));
 	}
 	return d;
 }
@@ -56,8 +56,8 @@ static struct doc *row_doc(const struct gateway *g, struct slice tenant, const s
 static void found(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
 {
 	struct ask *k = arg;
-	AUTO_DOC struct doc *d = doc_new_object();
-	struct doc *data = doc_new_array();
+	AUTO_DRAFT struct draft *d = draft_new_object();
+	struct draft *data = draft_new_array();
 	size_t rows = rc == RC_OK ? db_rows(r) : 0;
 	/* The database gives fewer than were asked for when they are large: then there may be more, too. */
 	bool more = (int64_t)rows > k->limit || (rows > 0 && slice_is(db_field(r, rows - 1, 11), "t"));
@@ -65,18 +65,18 @@ static void found(void *arg, enum rc rc, const struct db_result *r, const struct
 	(void)err;
 	if ((int64_t)rows > k->limit)
 		rows = (size_t)k->limit;
-	doc_set_text(d, "object", SLICE_LITERAL("list"));
-	doc_set(d, "data", data);
-	doc_set_bool(d, "has_more", more);
+	draft_set_text(d, "object", SLICE_LITERAL("list"));
+	draft_set(d, "data", data);
+	draft_set_bool(d, "has_more", more);
 	for (size_t i = 0; ask_open(k) && i < rows; i++) {
 		struct err why = { 0 };
-		struct doc *row = row_doc(k->gateway, slice_text(k->key.tenant), r, i, &why);
+		struct draft *row = row_doc(k->gateway, slice_text(k->key.tenant), r, i, &why);
 
 		if (!row)
 			continue; /* RECORD keeps only messages that it could read: what is here and cannot be read must not hide the others */
 		if (more && i + 1 == rows)
-			doc_set_text(row, "cursor", db_field(r, i, 12));
-		doc_add(data, row);
+			draft_set_text(row, "cursor", db_field(r, i, 12));
+		draft_add(data, row);
 	}
 	if (rc == RC_NEVER)
 		ask_refuse_value(k, "after", "a cursor of this list expected");
@@ -145,17 +145,17 @@ static void published(void *arg, enum rc rc, int32_t partition, int64_t offset, 
 {
 	struct deciding *v = arg;
 	struct ask *k = v->ask;
-	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DRAFT struct draft *d = draft_new_object();
 
 	(void)partition;
 	(void)offset;
 	(void)err;
 	if (rc == RC_OK) {
 		mark_published(v);
-		doc_set_text(d, "id", slice_text(k->id_text));
-		doc_set_text(d, "gate", slice_text(v->gate));
-		doc_set_text(d, "decision", slice_text(decision_name(v->decision)));
-		doc_set_text(d, "who", slice_text(v->who));
+		draft_set_text(d, "id", slice_text(k->id_text));
+		draft_set_text(d, "gate", slice_text(v->gate));
+		draft_set_text(d, "decision", slice_text(decision_name(v->decision)));
+		draft_set_text(d, "who", slice_text(v->who));
 		ask_answer(k, 202, d);
 	} else {
 		ask_later(k, "The decision could not be stored; send the same one again.");

@@ -46,19 +46,19 @@ static const char *type_of(int status)
 	}
 }
 
-static struct doc *text_or_null(const char *text)
+static struct draft *text_or_null(const char *text)
 {
-	return text[0] ? doc_new_text(slice_text(text)) : doc_new_null();
+	return text[0] ? draft_new_text(slice_text(text)) : draft_new_null();
 }
 
-struct doc *fault_doc(const struct fault *f)
+struct draft *fault_doc(const struct fault *f)
 {
-	struct doc *all = doc_new_object(), *error = doc_new_object();
+	struct draft *all = draft_new_object(), *error = draft_new_object();
 
-	doc_set_text(error, "message", slice_text(f->message));
-	doc_set_text(error, "type", slice_text(type_of(f->status)));
-	doc_set(error, "param", text_or_null(f->param));
-	doc_set(error, "code", text_or_null(f->code));
-	doc_set(all, "error", error);
+	draft_set_text(error, "message", slice_text(f->message));
+	draft_set_text(error, "type", slice_text(type_of(f->status)));
+	draft_set(error, "param", text_or_null(f->param));
+	draft_set(error, "code", text_or_null(f->code));
+	draft_set(all, "error", error);
 	return all;
 }

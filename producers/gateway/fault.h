@@ -2,7 +2,7 @@
 #ifndef AIRLOCK_GATEWAY_FAULT_H
 #define AIRLOCK_GATEWAY_FAULT_H
 
-#include "base/doc.h"
+#include "base/draft.h"
 
 struct fault {
 	int status;
@@ -14,6 +14,6 @@ struct fault {
 bool fault_set(struct fault *f, int status, const char *code, const char *param, const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* Of a check that names the member first: "tests[0].type: code or io expected", with or without "request: " before it.  400 invalid_value. */
 void fault_from(const struct err *err, struct fault *f);
-MUSTCHECK struct doc *fault_doc(const struct fault *f);
+MUSTCHECK struct draft *fault_doc(const struct fault *f);
 
 #endif

@@ -76,7 +76,8 @@ static inline bool ask_open(const struct ask *k) /* is somebody still waiting fo
 	return !k->answered && !k->gone;
 }
 void ask_begin(void *gateway, struct exchange *x); /* serve's handler */
-void ask_answer(struct ask *k, int status, const struct doc *d);
+void ask_answer(struct ask *k, int status, const struct draft *d);
+void ask_answer_doc(struct ask *k, int status, const struct doc *d);
 void ask_fault(struct ask *k, const struct fault *f);
 void ask_refuse(struct ask *k, int status, const char *code, const char *text);
 void ask_refuse_value(struct ask *k, const char *param, const char *text); /* 400 invalid_value */
@@ -165,6 +166,6 @@ struct response_row {
 	int64_t created_ms, finished_ms;
 	struct slice released;         /* the message, or empty */
 };
-MUSTCHECK enum rc respond(const char *id, const struct response_row *r, struct doc **out, struct err *err);
+MUSTCHECK enum rc respond(const char *id, const struct response_row *r, struct draft **out, struct err *err);
 
 #endif

@@ -32,15 +32,17 @@ static void made(void *arg, enum rc rc, const struct db_result *r, const struct 
 {
 	struct making *m = arg;
 	struct ask *k = m->ask;
-	AUTO_DOC struct doc *d = NULL;
+	AUTO_DOC struct doc *stored = NULL;
+	AUTO_DRAFT struct draft *d = NULL;
 	struct err ignored;
 
 	(void)err;
 	if (ask_open(k)) {
-		if (rc != RC_OK || db_rows(r) != 1 || doc_read(db_field(r, 0, 0), LIMIT_REQUEST_BYTES, &d, &ignored) != RC_OK) {
+		if (rc != RC_OK || db_rows(r) != 1 || doc_read(db_field(r, 0, 0), LIMIT_REQUEST_BYTES, &stored, &ignored) != RC_OK) {
 			ask_later(k, "The key could not be stored.");
 		} else {
-			doc_set_text(d, "secret", slice_text(m->text));
+			d = draft_copy_of(stored);
+			draft_set_text(d, "secret", slice_text(m->text));
 			ask_answer(k, 201, d);
 		}
 	}
@@ -131,7 +133,7 @@ void keys_make(struct ask *k, struct slice part)
 static void revoked(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
 {
 	struct ask *k = arg;
-	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DRAFT struct draft *d = draft_new_object();
 
 	(void)err;
 	key_cache_clear(k->gateway->keys); /* the one that was revoked is in there under a hash that we do not know */
@@ -141,8 +143,8 @@ static void revoked(void *arg, enum rc rc, const struct db_result *r, const stru
 		} else if (rc == RC_NEVER || db_rows(r) == 0) { /* never: bytes that are no text */
 			ask_refuse(k, 404, "not_found", "No API key with this id.");
 		} else {
-			doc_set_text(d, "id", db_field(r, 0, 0));
-			doc_set_bool(d, "revoked", true);
+			draft_set_text(d, "id", db_field(r, 0, 0));
+			draft_set_bool(d, "revoked", true);
 			ask_answer(k, 200, d);
 		}
 	}

@@ -37,7 +37,7 @@ static void found_one(void *arg, enum rc rc, const struct db_result *r, const st
 		else if (doc_read(db_field(r, 0, 0), ANSWER_BYTES, &d, &ignored) != RC_OK)
 			ask_later(k, "The database gave no JSON.");
 		else
-			ask_answer(k, o->status, d);
+			ask_answer_doc(k, o->status, d);
 	}
 	mem_free(o);
 	ask_return(k);
@@ -54,33 +54,35 @@ void query_one(struct ask *k, const struct db_statement *s, const struct db_valu
 
 /* ---- a list ---- */
 
-static enum rc list_doc(struct ask *k, const struct db_result *r, struct doc **out)
+static enum rc list_doc(struct ask *k, const struct db_result *r, struct draft **out)
 {
 	size_t rows = db_rows(r);
 	bool more = (int64_t)rows > k->limit;
-	AUTO_DOC struct doc *all = doc_new_object();
-	struct doc *data = doc_new_array();
+	AUTO_DRAFT struct draft *all = draft_new_object();
+	struct draft *data = draft_new_array();
 
-	doc_set_text(all, "object", SLICE_LITERAL("list"));
-	doc_set(all, "data", data);
-	doc_set_bool(all, "has_more", more);
+	draft_set_text(all, "object", SLICE_LITERAL("list"));
+	draft_set(all, "data", data);
+	draft_set_bool(all, "has_more", more);
 	if (more)
 		rows = (size_t)k->limit;
 	for (size_t i = 0; i < rows; i++) {
-		struct doc *row;
+		AUTO_DOC struct doc *found = NULL;
+		struct draft *row;
 		struct uuid id;
 		char text[ID_TEXT_BYTES];
 		struct err ignored;
 
-		if (doc_read(db_field(r, i, 0), ANSWER_BYTES, &row, &ignored) != RC_OK)
+		if (doc_read(db_field(r, i, 0), ANSWER_BYTES, &found, &ignored) != RC_OK)
 			return RC_LATER;
+		row = draft_copy_of(found);
 		if (uuid_read(db_field(r, i, 2), &id)) {
 			id_write(&k->gateway->id_key, &id, slice_text(k->key.tenant), text);
-			doc_set_text(row, "response_id", slice_text(text));
+			draft_set_text(row, "response_id", slice_text(text));
 		}
 		if (more && i + 1 == rows)
-			doc_set_text(row, "cursor", db_field(r, i, 1));
-		doc_add(data, row);
+			draft_set_text(row, "cursor", db_field(r, i, 1));
+		draft_add(data, row);
 	}
 	*out = all;
 	all = NULL;
@@ -90,7 +92,7 @@ static enum rc list_doc(struct ask *k, const struct db_result *r, struct doc **o
 static void found_list(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
 {
 	struct ask *k = arg;
-	AUTO_DOC struct doc *d = NULL;
+	AUTO_DRAFT struct draft *d = NULL;
 
 	(void)err;
 	if (ask_open(k)) {

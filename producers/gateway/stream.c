@@ -32,9 +32,11 @@ static void push(struct ask *k, struct events *e, bool last)
 static enum rc snapshot(const struct ask *k, const struct response_row *row, const char *status, struct doc **out)
 {
 	struct response_row now = { .status = slice_text(status), .model = row->model, .created_ms = row->created_ms };
+	AUTO_DRAFT struct draft *d = NULL;
 	struct err err;
+	enum rc rc = respond(k->id_text, &now, &d, &err);
 
-	return respond(k->id_text, &now, out, &err);
+	return rc == RC_OK ? draft_seal(d, out, &err) : rc;
 }
 
 void stream_begin(struct ask *k, const struct response_row *row)
@@ -58,10 +60,11 @@ void stream_end(struct ask *k, const struct response_row *row)
 {
 	AUTO_BUF struct buf out = BUF_INIT(STREAM_BYTES);
 	AUTO_DOC struct doc *response = NULL;
+	AUTO_DRAFT struct draft *d = NULL;
 	struct events e = { &out, k->sequence, k->after, RC_OK };
 	struct err err = { 0 };
 
-	if (respond(k->id_text, row, &response, &err) != RC_OK) {
+	if (respond(k->id_text, row, &d, &err) != RC_OK || draft_seal(d, &response, &err) != RC_OK) {
 		ask_later(k, "The result cannot be shown now.");
 		return;
 	}

@@ -30,7 +30,7 @@ static void stand_by(struct ask *k)
 
 static void answer_row(struct ask *k, const struct response_row *row)
 {
-	AUTO_DOC struct doc *d = NULL;
+	AUTO_DRAFT struct draft *d = NULL;
 	struct err err = { 0 };
 
 	if (respond(k->id_text, row, &d, &err) != RC_OK)
@@ -100,7 +100,7 @@ static void look(struct ask *k)
 
 void wait_for(struct ask *k)
 {
-	AUTO_DOC struct doc *d = NULL;
+	AUTO_DRAFT struct draft *d = NULL;
 	const struct response_row fresh = { .status = SLICE_LITERAL("queued"), .created_ms = uuid_ms(&k->id) };
 	struct err err;
 

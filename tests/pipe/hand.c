@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "base/doc.h"
+#include "base/draft.h"
 #include "base/mem.h"
 
 #include "model/limits.h"
@@ -54,25 +54,25 @@ static void maybe_read(struct hand *h)
 
 static void show(const struct kafka_record *r)
 {
-	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DRAFT struct draft *d = draft_new_object();
 	AUTO_BUF struct buf key = BUF_INIT(LINE_BYTES), bytes = BUF_INIT(LINE_BYTES), line = BUF_INIT(2 * LINE_BYTES);
-	struct doc *headers = doc_new_array();
+	struct draft *headers = draft_new_array();
 
 	for (size_t i = 0; i < r->header_count; i++) {
-		struct doc *pair = doc_new_array();
+		struct draft *pair = draft_new_array();
 
-		doc_add(pair, doc_new_text(r->headers[i].name));
-		doc_add(pair, doc_new_text(r->headers[i].value));
-		doc_add(headers, pair);
+		draft_add(pair, draft_new_text(r->headers[i].name));
+		draft_add(pair, draft_new_text(r->headers[i].value));
+		draft_add(headers, pair);
 	}
-	doc_set_int(d, "partition", r->at.partition);
-	doc_set_int(d, "offset", r->offset);
+	draft_set_int(d, "partition", r->at.partition);
+	draft_set_int(d, "offset", r->offset);
 	if (buf_add_base64(&key, r->key) != RC_OK || buf_add_base64(&bytes, r->bytes) != RC_OK)
 		abort();
-	doc_set_text(d, "key", buf_slice(&key));
-	doc_set(d, "headers", headers);
-	doc_set_text(d, "bytes", buf_slice(&bytes));
-	if (doc_write(d, &line) != RC_OK)
+	draft_set_text(d, "key", buf_slice(&key));
+	draft_set(d, "headers", headers);
+	draft_set_text(d, "bytes", buf_slice(&bytes));
+	if (draft_write(d, &line) != RC_OK)
 		abort();
 	(void)puts(line.data); /* a closed pipe ends us */
 }

@@ -1,6 +1,7 @@
 /* templates: checked whole when they are read, so that filling them can only fail because of the request. */
 #include "templates.h"
 
+#include "base/draft.h"
 #include "base/mem.h"
 #include "model/limits.h"
 
@@ -161,10 +162,11 @@ enum rc templates_read(const struct doc *policy, struct templates **out, struct 
 {
 	struct templates *t = mem_new(sizeof(*t));
 	const struct doc *section = doc_get(policy, "templates");
-	enum rc rc;
+	AUTO_DRAFT struct draft *own = section ? draft_copy_of(section) : draft_new_object();
+	enum rc rc = draft_seal(own, &t->doc, err);
 
-	t->doc = section ? doc_copy(section) : doc_new_object();
-	rc = read_section(t, err);
+	if (rc == RC_OK)
+		rc = read_section(t, err);
 	if (rc == RC_OK)
 		*out = t;
 	else

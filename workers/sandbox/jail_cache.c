@@ -7,12 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/draft.h"
+
 enum { KEY_BYTES = 16 * 1024 * 1024, PATH = 512 };
 
 bool jail_cache_key(const struct doc *job, const char *base, char key[SHA256_HEX_BYTES])
 {
 	AUTO_BUF struct buf all = BUF_INIT(KEY_BYTES);
-	AUTO_DOC struct doc *parts = doc_new_array();
+	AUTO_DRAFT struct draft *parts = draft_new_array();
 	const struct doc *compile = doc_get(job, "compile"), *argv = doc_get(compile, "argv");
 	const struct doc *in[] = { argv, doc_get(compile, "product"), doc_get(job, "env"), doc_get(job, "profile"), doc_get(job, "files") };
 	struct slice compiler = doc_text(doc_at(argv, 0));
@@ -23,8 +25,8 @@ bool jail_cache_key(const struct doc *job, const char *base, char key[SHA256_HEX
 	if (compiler.len == 0 || snprintf(path, sizeof(path), "%s%s", base, compiler.ptr) >= (int)sizeof(path) || stat(path, &st) < 0)
 		return false;
 	for (size_t i = 0; i < COUNT_OF(in); i++)
-		doc_add(parts, in[i] ? doc_copy(in[i]) : doc_new_null());
-	if (doc_write(parts, &all) != RC_OK ||
+		draft_add(parts, in[i] ? draft_copy_of(in[i]) : draft_new_null());
+	if (draft_write(parts, &all) != RC_OK ||
 	    buf_printf(&all, " %llu %llu %lld %lld.%09ld", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino, (long long)st.st_size,
 	               (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec) != RC_OK)
 		return false;

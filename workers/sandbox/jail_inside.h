@@ -19,7 +19,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "base/doc.h"
+#include "base/draft.h"
 
 #include "jail_watch.h"
 

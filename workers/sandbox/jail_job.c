@@ -37,7 +37,7 @@ struct job {
 	const struct doc *doc;
 	struct buf product;         /* what the compiler made */
 	const char *product_name;   /* NULL: nothing was compiled */
-	struct doc *answer;
+	struct draft *answer;
 };
 
 static void read_limits(const struct doc *d, struct jail_limits *l)
@@ -147,14 +147,14 @@ static enum rc put_files(struct job *j, const struct doc *list, struct err *err)
 
 /* ---- one result ---- */
 
-static void set_stream(struct doc *to, const char *key, const struct jail_stream *s)
+static void set_stream(struct draft *to, const char *key, const struct jail_stream *s)
 {
 	size_t half = (size_t)s->keep / 2;
 	size_t tail = s->tail.len < half ? s->tail.len : half;
 	bool cut = s->bytes > (int64_t)(s->head.len + tail);
 	AUTO_BUF struct buf all = BUF_INIT((size_t)s->keep + 128);
 	AUTO_BUF struct buf base64 = BUF_INIT(2 * (size_t)s->keep + 256);
-	struct doc *d = doc_new_object();
+	struct draft *d = draft_new_object();
 
 	(void)!buf_add(&all, s->head.data, s->head.len); /* both buffers were sized for all of it */
 	if (cut)
@@ -162,48 +162,48 @@ static void set_stream(struct doc *to, const char *key, const struct jail_stream
 	if (tail > 0)
 		(void)!buf_add(&all, s->tail.data + s->tail.len - tail, tail);
 	(void)!buf_add_base64(&base64, buf_slice(&all));
-	doc_set_int(d, "bytes", s->bytes);
-	doc_set_bool(d, "truncated", cut);
-	doc_set_text(d, "base64", buf_slice(&base64));
-	doc_set(to, key, d);
+	draft_set_int(d, "bytes", s->bytes);
+	draft_set_bool(d, "truncated", cut);
+	draft_set_text(d, "base64", buf_slice(&base64));
+	draft_set(to, key, d);
 }
 
-static struct doc *result_doc(const struct jail_result *r)
+static struct draft *result_doc(const struct jail_result *r)
 {
-	struct doc *d = doc_new_object(), *refused = doc_new_array();
+	struct draft *d = draft_new_object(), *refused = draft_new_array();
 	int status = r->end.status;
 	/* Killed processes report nothing to init: then the cgroup's account is the only one. */
 	int64_t cpu_us = r->end.cpu_us > r->peaks.cpu_us ? r->end.cpu_us : r->peaks.cpu_us;
 
-	doc_set_int(d, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-	doc_set_int(d, "signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-	doc_set_int(d, "wall_ms", r->wall_ms);
-	doc_set_int(d, "cpu_ms", cpu_us / 1000);
-	doc_set_int(d, "peak_memory_bytes", r->peaks.memory_bytes > r->end.max_rss_bytes ? r->peaks.memory_bytes : r->end.max_rss_bytes);
-	doc_set_int(d, "oom_kills", r->peaks.oom_kills);
-	doc_set_int(d, "pids_peak", r->peaks.pids_peak);
-	doc_set_int(d, "pids_refused", r->peaks.pids_refused);
-	doc_set_int(d, "leftovers", r->end.leftovers);
-	doc_set_bool(d, "timed_out", r->timed_out);
-	doc_set_bool(d, "cpu_out", r->cpu_out);
-	doc_set_bool(d, "output_out", r->output_out);
-	doc_set_bool(d, "refused_out", r->refused_out);
-	doc_set_bool(d, "disk_full", r->disk_full);
-	doc_set_bool(d, "stopped", r->stopped);
-	doc_set_bool(d, "warm", r->warm);
+	draft_set_int(d, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	draft_set_int(d, "signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	draft_set_int(d, "wall_ms", r->wall_ms);
+	draft_set_int(d, "cpu_ms", cpu_us / 1000);
+	draft_set_int(d, "peak_memory_bytes", r->peaks.memory_bytes > r->end.max_rss_bytes ? r->peaks.memory_bytes : r->end.max_rss_bytes);
+	draft_set_int(d, "oom_kills", r->peaks.oom_kills);
+	draft_set_int(d, "pids_peak", r->peaks.pids_peak);
+	draft_set_int(d, "pids_refused", r->peaks.pids_refused);
+	draft_set_int(d, "leftovers", r->end.leftovers);
+	draft_set_bool(d, "timed_out", r->timed_out);
+	draft_set_bool(d, "cpu_out", r->cpu_out);
+	draft_set_bool(d, "output_out", r->output_out);
+	draft_set_bool(d, "refused_out", r->refused_out);
+	draft_set_bool(d, "disk_full", r->disk_full);
+	draft_set_bool(d, "stopped", r->stopped);
+	draft_set_bool(d, "warm", r->warm);
 	set_stream(d, "stdout", &r->out);
 	set_stream(d, "stderr", &r->err_out);
 	for (size_t i = 0; i < r->refused.count; i++) {
 		const struct jail_refused *call = &r->refused.list[i];
-		struct doc *one = doc_new_object();
+		struct draft *one = draft_new_object();
 
-		doc_set_text(one, "name", slice_text(call->name));
-		doc_set_text(one, "argument", slice_text(call->argument));
-		doc_set_int(one, "count", call->count);
-		doc_set_bool(one, "hard", call->hard);
-		doc_add(refused, one);
+		draft_set_text(one, "name", slice_text(call->name));
+		draft_set_text(one, "argument", slice_text(call->argument));
+		draft_set_int(one, "count", call->count);
+		draft_set_bool(one, "hard", call->hard);
+		draft_add(refused, one);
 	}
-	doc_set(d, "refused", refused);
+	draft_set(d, "refused", refused);
 	return d;
 }
 
@@ -301,19 +301,19 @@ static enum rc compile_anew(struct job *j, const struct jail_spawn *s, const cha
 		if (*go_on && jail_box_get(j->lane->box, product, &j->product, &why) != RC_OK)
 			*go_on = false; /* the compiler said well done and left nothing: an outcome, told by its exit code 0 and no runs */
 		*worth_keeping = *go_on && r.refused.calls == 0;
-		doc_set(j->answer, "compile", result_doc(&r));
+		draft_set(j->answer, "compile", result_doc(&r));
 	}
 	abandon(j->lane);
 	jail_result_release(&r);
 	return rc;
 }
 
-static struct doc *cached_doc(void)
+static struct draft *cached_doc(void)
 {
 	const struct jail_result nothing = { 0 };
-	struct doc *d = result_doc(&nothing);
+	struct draft *d = result_doc(&nothing);
 
-	doc_set_bool(d, "cached", true);
+	draft_set_bool(d, "cached", true);
 	return d;
 }
 
@@ -335,7 +335,7 @@ static enum rc compile(struct job *j, bool *go_on, struct err *err)
 	rc = prepare(j, doc_get(d, "argv"), doc_get(d, "limits"), s, err);
 	has_key = rc == RC_OK && jail_cache_key(j->doc, j->lane->base, key);
 	if (has_key && jail_cache_get(JAIL_CACHE_DIR, key, &j->product))
-		doc_set(j->answer, "compile", cached_doc());
+		draft_set(j->answer, "compile", cached_doc());
 	else if (rc == RC_OK)
 		rc = compile_anew(j, s, product.ptr, go_on, &keep, err);
 	if (has_key && keep)
@@ -349,17 +349,17 @@ static enum rc compile(struct job *j, bool *go_on, struct err *err)
 static void collect(struct job *j)
 {
 	const struct doc *names = doc_get(j->doc, "outputs");
-	struct doc *files = doc_new_array(), *refused = doc_new_array();
+	struct draft *files = draft_new_array(), *refused = draft_new_array();
 	int64_t asked = doc_get_int(j->doc, "file_bytes", 0);
 	size_t left = asked < 0 ? 0 : asked > JAIL_OUTPUT_BYTES ? JAIL_OUTPUT_BYTES : (size_t)asked;
 
 	for (size_t i = 0; i < doc_count(names); i++) {
 		struct slice name = doc_text(doc_at(names, i));
 		struct buf bytes = BUF_INIT(left);
-		struct doc *one = doc_new_object();
+		struct draft *one = draft_new_object();
 		struct err why;
 
-		doc_set_text(one, "name", name);
+		draft_set_text(one, "name", name);
 		if (name.len > 0 && jail_box_get(j->lane->box, name.ptr, &bytes, &why) == RC_OK) {
 			struct sha256 sum = digest_sha256(buf_slice(&bytes));
 			AUTO_BUF struct buf base64 = BUF_INIT(2 * bytes.len + 16);
@@ -367,19 +367,19 @@ static void collect(struct job *j)
 
 			digest_hex(&sum, hex);
 			(void)!buf_add_base64(&base64, buf_slice(&bytes)); /* sized for it */
-			doc_set_int(one, "bytes", (int64_t)bytes.len);
-			doc_set_text(one, "sha256", slice_text(hex));
-			doc_set_text(one, "base64", buf_slice(&base64));
-			doc_add(files, one);
+			draft_set_int(one, "bytes", (int64_t)bytes.len);
+			draft_set_text(one, "sha256", slice_text(hex));
+			draft_set_text(one, "base64", buf_slice(&base64));
+			draft_add(files, one);
 			left -= bytes.len;
 		} else {
-			doc_set_text(one, "why", slice_text(name.len > 0 ? why.code : "name"));
-			doc_add(refused, one);
+			draft_set_text(one, "why", slice_text(name.len > 0 ? why.code : "name"));
+			draft_add(refused, one);
 		}
 		buf_release(&bytes);
 	}
-	doc_set(j->answer, "files", files);
-	doc_set(j->answer, "files_refused", refused);
+	draft_set(j->answer, "files", files);
+	draft_set(j->answer, "files_refused", refused);
 }
 
 /* The same run through an interpreter that waits: *s as it must have been started.  argc 0: there is no such thing. */
@@ -438,7 +438,7 @@ static enum rc run_somehow(struct job *j, const struct jail_spawn *cold, const s
 	return run_in_box(j, cold, files, input, r, err);
 }
 
-static enum rc run_once(struct job *j, const struct doc *run, bool first, struct doc *results, bool *stopped, struct err *err)
+static enum rc run_once(struct job *j, const struct doc *run, bool first, struct draft *results, bool *stopped, struct err *err)
 {
 	AUTO_BUF struct buf input = BUF_INIT(JAIL_FRAME_BYTES);
 	const struct doc *argv = doc_get(run, "argv");
@@ -458,7 +458,7 @@ static enum rc run_once(struct job *j, const struct doc *run, bool first, struct
 	if (rc == RC_OK) {
 		if (first)
 			collect(j);
-		doc_add(results, result_doc(&r));
+		draft_add(results, result_doc(&r));
 		*stopped = r.stopped || (doc_get_bool(j->doc, "stop_early", false) && !ended_well(&r));
 	}
 	if (rc != RC_OK)
@@ -470,23 +470,23 @@ static enum rc run_once(struct job *j, const struct doc *run, bool first, struct
 }
 
 /* "oci crun": how the outcome tells what isolated it. */
-static void set_backend(struct doc *answer, const struct jail_oci *oci)
+static void set_backend(struct draft *answer, const struct jail_oci *oci)
 {
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "oci %s", oci->name);
-	doc_set_text(answer, "backend", slice_text(name));
+	draft_set_text(answer, "backend", slice_text(name));
 }
 
 enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, struct err *err)
 {
-	struct job j = { .lane = l, .doc = doc, .product = BUF_INIT(JAIL_PRODUCT_BYTES), .answer = doc_new_object() };
+	struct job j = { .lane = l, .doc = doc, .product = BUF_INIT(JAIL_PRODUCT_BYTES), .answer = draft_new_object() };
 	const struct doc *runs = doc_get(doc, "runs");
-	struct doc *results = doc_new_array();
+	struct draft *results = draft_new_array();
 	bool go_on = true, stopped = false;
 	enum rc rc;
 
-	doc_set_int(j.answer, "job", doc_get_int(doc, "job", 0));
+	draft_set_int(j.answer, "job", doc_get_int(doc, "job", 0));
 	if (l->oci)
 		set_backend(j.answer, l->oci);
 	if (l->next)
@@ -500,10 +500,10 @@ enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, st
 		rc = compile(&j, &go_on, err);
 	for (size_t i = 0; rc == RC_OK && go_on && !stopped && i < doc_count(runs); i++)
 		rc = run_once(&j, doc_at(runs, i), i == 0, results, &stopped, err);
-	doc_set(j.answer, "runs", results);
+	draft_set(j.answer, "runs", results);
 	if (rc == RC_OK)
-		rc = doc_write(j.answer, out);
-	doc_free(j.answer);
+		rc = draft_write(j.answer, out);
+	draft_free(j.answer);
 	buf_release(&j.product);
 	return rc;
 }

@@ -84,13 +84,13 @@ static enum rc keep_rights(struct err *err)
 
 static void answer_failure(int64_t id, const struct err *why, struct buf *out)
 {
-	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DRAFT struct draft *d = draft_new_object();
 
 	buf_cut(out, 0);
-	doc_set_int(d, "job", id);
-	doc_set_text(d, "failed", slice_text(why->code));
-	doc_set_text(d, "why", slice_text(why->text));
-	(void)!doc_write(d, out); /* three short members */
+	draft_set_int(d, "job", id);
+	draft_set_text(d, "failed", slice_text(why->code));
+	draft_set_text(d, "why", slice_text(why->text));
+	(void)!draft_write(d, out); /* three short members */
 }
 
 static enum rc next_frame(struct jail_lane *l, struct buf *frame, struct err *err)

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/draft.h"
 #include "base/mem.h"
 
 #include "judge.h"
@@ -324,47 +325,47 @@ void jail_attach(struct jail *j, struct loop *l, void (*on_gone)(void *arg), voi
 
 /* ---- an order as JSON ---- */
 
-static void set_limits(struct doc *to, const struct run_limits *l)
+static void set_limits(struct draft *to, const struct run_limits *l)
 {
-	doc_set_int(to, "wall_ms", l->wall_ms);
-	doc_set_int(to, "cpu_ms", l->cpu_ms);
-	doc_set_int(to, "memory_bytes", l->memory_bytes);
-	doc_set_int(to, "pids", l->pids);
-	doc_set_int(to, "disk_bytes", l->disk_bytes);
-	doc_set_int(to, "output_bytes", l->output_bytes);
+	draft_set_int(to, "wall_ms", l->wall_ms);
+	draft_set_int(to, "cpu_ms", l->cpu_ms);
+	draft_set_int(to, "memory_bytes", l->memory_bytes);
+	draft_set_int(to, "pids", l->pids);
+	draft_set_int(to, "disk_bytes", l->disk_bytes);
+	draft_set_int(to, "output_bytes", l->output_bytes);
 }
 
-static void set_base64(struct doc *to, const char *key, struct slice bytes)
+static void set_base64(struct draft *to, const char *key, struct slice bytes)
 {
 	AUTO_BUF struct buf text = BUF_INIT(bytes.len * 2 + 16);
 
 	(void)!buf_add_base64(&text, bytes); /* sized for it */
-	doc_set_text(to, key, buf_slice(&text));
+	draft_set_text(to, key, buf_slice(&text));
 }
 
-static struct doc *file_doc(struct slice name, struct slice bytes)
+static struct draft *file_doc(struct slice name, struct slice bytes)
 {
-	struct doc *f = doc_new_object();
+	struct draft *f = draft_new_object();
 
-	doc_set_text(f, "name", name);
+	draft_set_text(f, "name", name);
 	set_base64(f, "base64", bytes);
 	return f;
 }
 
 /* Files that every run finds: the client's, and the program where nothing is joined to it. */
-static struct doc *files_doc(const struct run_order *o, bool with_program)
+static struct draft *files_doc(const struct run_order *o, bool with_program)
 {
-	struct doc *files = doc_new_array();
+	struct draft *files = draft_new_array();
 
 	for (size_t i = 0; i < o->request->input_count; i++) {
-		struct doc *f = doc_new_object();
+		struct draft *f = draft_new_object();
 
-		doc_set_text(f, "name", o->request->inputs[i].name);
-		doc_set_text(f, "base64", o->request->inputs[i].base64);
-		doc_add(files, f);
+		draft_set_text(f, "name", o->request->inputs[i].name);
+		draft_set_text(f, "base64", o->request->inputs[i].base64);
+		draft_add(files, f);
 	}
 	if (with_program)
-		doc_add(files, file_doc(o->runtime->source, o->program));
+		draft_add(files, file_doc(o->runtime->source, o->program));
 	return files;
 }
 
@@ -375,75 +376,75 @@ static bool may_be_warm(const struct run_order *o)
 }
 
 /* The test in a process of its own, which the jail keeps out of the program's reach. */
-static void guard_run(const struct run_order *o, const struct test *t, struct doc *run, struct doc *files)
+static void guard_run(const struct run_order *o, const struct test *t, struct draft *run, struct draft *files)
 {
-	doc_add(files, file_doc(SLICE_LITERAL(RUNTIME_HARNESS_NAME), buf_slice(&o->runtime->harness)));
-	doc_add(files, file_doc(SLICE_LITERAL(RUNTIME_TEST_NAME), t->code));
-	doc_set(run, "argv", doc_copy(o->runtime->test_run));
+	draft_add(files, file_doc(SLICE_LITERAL(RUNTIME_HARNESS_NAME), buf_slice(&o->runtime->harness)));
+	draft_add(files, file_doc(SLICE_LITERAL(RUNTIME_TEST_NAME), t->code));
+	draft_set(run, "argv", draft_copy_of(o->runtime->test_run));
 	if (may_be_warm(o) && o->runtime->warm_test)
-		doc_set(run, "warm", doc_copy(o->runtime->warm_test));
-	doc_set_bool(run, "guard", true);
+		draft_set(run, "warm", draft_copy_of(o->runtime->warm_test));
+	draft_set_bool(run, "guard", true);
 }
 
-static enum rc test_run(const struct run_order *o, const struct test *t, const char *mark, bool source_is_placed, struct doc **out, struct err *err)
+static enum rc test_run(const struct run_order *o, const struct test *t, const char *mark, bool source_is_placed, struct draft **out, struct err *err)
 {
 	AUTO_BUF struct buf joined = BUF_INIT(2 * LIMIT_ANSWER_BYTES);
-	struct doc *run = doc_new_object(), *files = doc_new_array();
+	struct draft *run = draft_new_object(), *files = draft_new_array();
 	enum rc rc = RC_OK;
 
 	if (t->kind == TEST_CODE && o->runtime->test_run) {
 		guard_run(o, t, run, files);
 	} else if (t->kind == TEST_CODE) {
 		rc = runtime_join(o->runtime, o->program, t->code, mark, &joined, err);
-		doc_add(files, file_doc(o->runtime->source, buf_slice(&joined)));
+		draft_add(files, file_doc(o->runtime->source, buf_slice(&joined)));
 	} else {
 		if (!source_is_placed)
-			doc_add(files, file_doc(o->runtime->source, o->program));
+			draft_add(files, file_doc(o->runtime->source, o->program));
 		set_base64(run, "stdin", t->input);
 	}
-	doc_set(run, "files", files);
+	draft_set(run, "files", files);
 	if (t->wall_ms > 0)
-		doc_set_int(run, "wall_ms", t->wall_ms);
+		draft_set_int(run, "wall_ms", t->wall_ms);
 	if (rc != RC_OK)
-		doc_free(run);
+		draft_free(run);
 	else
 		*out = run;
 	return rc;
 }
 
-static enum rc runs_doc(const struct run_order *o, const char *mark, bool source_is_placed, struct doc **out, struct err *err)
+static enum rc runs_doc(const struct run_order *o, const char *mark, bool source_is_placed, struct draft **out, struct err *err)
 {
-	struct doc *runs = doc_new_array();
+	struct draft *runs = draft_new_array();
 	enum rc rc = RC_OK;
 
 	if (o->request->test_count == 0) {
-		struct doc *run = doc_new_object();
+		struct draft *run = draft_new_object();
 
 		set_base64(run, "stdin", o->request->stdin_text);
-		doc_add(runs, run);
+		draft_add(runs, run);
 	}
 	for (size_t i = 0; rc == RC_OK && i < o->request->test_count; i++) {
-		struct doc *run = NULL;
+		struct draft *run = NULL;
 
 		rc = test_run(o, &o->request->tests[i], mark, source_is_placed, &run, err);
 		if (run)
-			doc_add(runs, run);
+			draft_add(runs, run);
 	}
 	if (rc != RC_OK)
-		doc_free(runs);
+		draft_free(runs);
 	else
 		*out = runs;
 	return rc;
 }
 
-static struct doc *compile_doc(const struct runtime *t, const struct run_limits *l)
+static struct draft *compile_doc(const struct runtime *t, const struct run_limits *l)
 {
-	struct doc *d = doc_new_object(), *limits = doc_copy(t->compile_limits);
+	struct draft *d = draft_new_object(), *limits = draft_copy_of(t->compile_limits);
 
-	doc_set_int(limits, "output_bytes", l->output_bytes);
-	doc_set(d, "argv", doc_copy(t->compile));
-	doc_set(d, "limits", limits);
-	doc_set_text(d, "product", t->product);
+	draft_set_int(limits, "output_bytes", l->output_bytes);
+	draft_set(d, "argv", draft_copy_of(t->compile));
+	draft_set(d, "limits", limits);
+	draft_set_text(d, "product", t->product);
 	return d;
 }
 
@@ -461,34 +462,34 @@ static bool any_joined(const struct run_order *o)
 
 static enum rc order_write(const struct run_order *o, int64_t id, const char *mark, struct buf *out, struct err *err)
 {
-	AUTO_DOC struct doc *d = doc_new_object();
-	struct doc *limits = doc_new_object(), *outputs = doc_new_array(), *runs = NULL;
+	AUTO_DRAFT struct draft *d = draft_new_object();
+	struct draft *limits = draft_new_object(), *outputs = draft_new_array(), *runs = NULL;
 	bool place = !any_joined(o);
 	struct run_limits l;
 	enum rc rc;
 
 	runtime_limits(o->runtime, &o->request->limits, &l);
 	set_limits(limits, &l);
-	doc_set_int(d, "job", id);
-	doc_set_text(d, "profile", o->runtime->profile);
-	doc_set(d, "env", doc_copy(o->runtime->env));
-	doc_set(d, "limits", limits);
-	doc_set(d, "argv", doc_copy(o->runtime->run));
+	draft_set_int(d, "job", id);
+	draft_set_text(d, "profile", o->runtime->profile);
+	draft_set(d, "env", draft_copy_of(o->runtime->env));
+	draft_set(d, "limits", limits);
+	draft_set(d, "argv", draft_copy_of(o->runtime->run));
 	if (may_be_warm(o) && o->runtime->warm)
-		doc_set(d, "warm", doc_copy(o->runtime->warm));
-	doc_set_bool(d, "warm_fork", o->runtime->warm_fork);
-	doc_set(d, "files", files_doc(o, place));
+		draft_set(d, "warm", draft_copy_of(o->runtime->warm));
+	draft_set_bool(d, "warm_fork", o->runtime->warm_fork);
+	draft_set(d, "files", files_doc(o, place));
 	if (o->runtime->compile)
-		doc_set(d, "compile", compile_doc(o->runtime, &l));
+		draft_set(d, "compile", compile_doc(o->runtime, &l));
 	for (size_t i = 0; i < o->request->output_count; i++)
-		doc_add(outputs, doc_new_text(o->request->outputs[i]));
-	doc_set(d, "outputs", outputs);
-	doc_set_int(d, "file_bytes", l.file_bytes);
+		draft_add(outputs, draft_new_text(o->request->outputs[i]));
+	draft_set(d, "outputs", outputs);
+	draft_set_int(d, "file_bytes", l.file_bytes);
 	rc = runs_doc(o, mark, place, &runs, err);
 	if (rc == RC_OK) {
-		doc_set_bool(d, "stop_early", o->request->test_count > 0 && o->request->stop_at_first_failure);
-		doc_set(d, "runs", runs);
-		if (doc_write(d, out) != RC_OK)
+		draft_set_bool(d, "stop_early", o->request->test_count > 0 && o->request->stop_at_first_failure);
+		draft_set(d, "runs", runs);
+		if (draft_write(d, out) != RC_OK)
 			rc = err_set(err, RC_NEVER, "order_too_large", "program, tests and files pass %d bytes", FRAME_BYTES);
 	}
 	return rc;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/draft.h"
+
 enum { RUNTIME_BYTES = 64 * 1024, PATH_BYTES = 1024 };
 
 /* What no request may pass, whatever it asks for. */
@@ -55,19 +57,17 @@ static enum rc read_harness(struct runtime *r, const char *path, struct err *err
 	return read_beside(path, name, &r->harness, err);
 }
 
-/* The argv under `key` with the start's text in its place; the runtime's document keeps it. */
-static const struct doc *fill_warm(struct runtime *r, const char *key, struct slice text)
+/* The argv under `key` with the start's text in its place. */
+static enum rc fill_warm(const struct runtime *r, const char *key, struct slice text, struct doc **out, struct err *err)
 {
 	const struct doc *argv = doc_get(r->doc, key);
-	struct doc *filled;
+	AUTO_DRAFT struct draft *filled = draft_new_array();
 
 	if (!argv)
-		return NULL;
-	filled = doc_new_array();
+		return RC_OK;
 	for (size_t i = 0; i < doc_count(argv); i++)
-		doc_add(filled, doc_new_text(slice_is(doc_text(doc_at(argv, i)), "{{warm_start}}") ? text : doc_text(doc_at(argv, i))));
-	doc_set(r->doc, key, filled);
-	return filled;
+		draft_add(filled, draft_new_text(slice_is(doc_text(doc_at(argv, i)), "{{warm_start}}") ? text : doc_text(doc_at(argv, i))));
+	return draft_seal(filled, out, err);
 }
 
 static enum rc read_warm(struct runtime *r, const char *path, struct err *err)
@@ -83,11 +83,12 @@ static enum rc read_warm(struct runtime *r, const char *path, struct err *err)
 	rc = read_beside(path, name, &text, err);
 	if (rc != RC_OK)
 		return rc;
-	r->warm = fill_warm(r, "warm", buf_slice(&text));
-	r->warm_test = fill_warm(r, "warm_test", buf_slice(&text));
+	rc = fill_warm(r, "warm", buf_slice(&text), &r->warm, err);
+	if (rc == RC_OK)
+		rc = fill_warm(r, "warm_test", buf_slice(&text), &r->warm_test, err);
 	r->warm_fork = doc_get_bool(r->doc, "warm_fork", false);
 	buf_release(&text);
-	return RC_OK;
+	return rc;
 }
 
 static enum rc read_runtime(struct runtime *r, const char *path, struct err *err)
@@ -161,6 +162,8 @@ enum rc runtimes_open(const char *folder, struct runtimes *out, struct err *err)
 static void free_runtime(struct runtime *r)
 {
 	buf_release(&r->harness);
+	doc_free(r->warm);
+	doc_free(r->warm_test);
 	doc_free(r->doc);
 }
 

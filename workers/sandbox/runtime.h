@@ -20,12 +20,12 @@
 enum { RUNTIMES_MAX = 64 };
 
 struct runtime {
-	struct doc *doc;          /* owns everything below */
+	struct doc *doc;          /* holds what is below, but for warm and warm_test */
 	struct slice language, source, product, profile, code_test;
 	const struct doc *run, *compile, *env, *limits, *compile_limits; /* compile: NULL if none */
 	const struct doc *test_run; /* NULL: no harness */
-	const struct doc *warm, *warm_test; /* NULL: always started anew */
-	bool warm_fork;                     /* it calls fork() when it is ready, and each child of that waits */
+	struct doc *warm, *warm_test; /* with the start's text in its place; NULL: always started anew */
+	bool warm_fork;               /* it calls fork() when it is ready, and each child of that waits */
 	enum isolation isolation; /* EXEC: always started anew, whatever else is there */
 	struct buf harness;
 };

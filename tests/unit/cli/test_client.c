@@ -114,7 +114,8 @@ static void only_plain_words_are_ids(void **state)
 /* JSON keeps every byte, but nothing that a terminal obeys stands in it as it is. */
 static void printed_json_is_whole_and_harmless(void **state)
 {
-	AUTO_DOC struct doc *d = doc_new_object();
+	AUTO_DRAFT struct draft *made = draft_new_object();
+	AUTO_DOC struct doc *d = NULL;
 	AUTO_DOC struct doc *again = NULL;
 	static const char HOSTILE[] = "\033[2J\x7f\xc2\x9b" "1m\xe2\x80\xae\xe2\x81\xa6 \xc3\xa4\xe2\x80\xa6";
 	struct cli c = { .plain = true };
@@ -124,7 +125,8 @@ static void printed_json_is_whole_and_harmless(void **state)
 	ssize_t n;
 
 	(void)state;
-	doc_set_text(d, "t", slice_text(HOSTILE));
+	draft_set_text(made, "t", slice_text(HOSTILE));
+	assert_int_equal(draft_seal(made, &d, &err), RC_OK);
 	assert_int_equal(pipe(fds), 0);
 	assert_int_equal(fflush(stdout), 0);
 	kept = dup(STDOUT_FILENO);

@@ -9,10 +9,10 @@
 
 static void reads_as(const struct fault *f, const char *expected)
 {
-	AUTO_DOC struct doc *d = fault_doc(f);
+	AUTO_DRAFT struct draft *d = fault_doc(f);
 	AUTO_BUF struct buf text = BUF_INIT(4096);
 
-	assert_int_equal(doc_write(d, &text), RC_OK);
+	assert_int_equal(draft_write(d, &text), RC_OK);
 	assert_string_equal(text.data, expected);
 }
 
@@ -26,10 +26,13 @@ static void types_follow_the_status(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO_DRAFT struct draft *made = NULL;
 		AUTO_DOC struct doc *d = NULL;
+		struct err err;
 
 		assert_false(fault_set(&f, rows[i].status, "c", "p", "m"));
-		d = fault_doc(&f);
+		made = fault_doc(&f);
+		assert_int_equal(draft_seal(made, &d, &err), RC_OK);
 		assert_true(slice_is(doc_get_text(doc_get(d, "error"), "type"), rows[i].type));
 	}
 }

@@ -13,10 +13,11 @@ static const char id[] = "resp_01a212d44ac8747abc81bb7ee39c95ba84243b9bb976c838"
 
 static struct doc *shown(const struct response_row *row)
 {
+	AUTO_DRAFT struct draft *made = NULL;
 	struct doc *d = NULL;
 	struct err err = { 0 };
 
-	if (respond(id, row, &d, &err) != RC_OK)
+	if (respond(id, row, &made, &err) != RC_OK || draft_seal(made, &d, &err) != RC_OK)
 		fail_msg("%s: %s", err.code, err.text);
 	assert_true(slice_is(doc_get_text(d, "id"), id));
 	assert_true(slice_is(doc_get_text(d, "object"), "response"));
@@ -96,7 +97,8 @@ static void a_message_is_shown_only_as_released_and_only_with_the_bytes_that_wer
 	struct messages f;
 	struct response_row row = { .status = SLICE_LITERAL("released") };
 	AUTO_BUF struct buf text = BUF_INIT(LIMIT_MESSAGE_BYTES);
-	struct doc *d = NULL;
+	struct doc *d;
+	struct draft *made = NULL;
 	struct err err;
 	char *answer;
 
@@ -104,7 +106,7 @@ static void a_message_is_shown_only_as_released_and_only_with_the_bytes_that_wer
 	messages_open(&f);
 	messages_until(&f, PROGRAM_REVIEW); /* everything but the verdict of REVIEW */
 	row.released = buf_slice(&f.bytes);
-	assert_int_equal(respond(id, &row, &d, &err), RC_NEVER);
+	assert_int_equal(respond(id, &row, &made, &err), RC_NEVER);
 	messages_start_over(&f, true);
 	messages_until(&f, PROGRAM_RECORD);
 	/* Another status: the same bytes are not looked at. */
@@ -114,16 +116,15 @@ static void a_message_is_shown_only_as_released_and_only_with_the_bytes_that_wer
 	assert_int_equal(doc_count(doc_get(d, "output")), 0);
 	assert_null(strstr(text.data, "```"));
 	doc_free(d);
-	d = NULL;
 	/* One byte of the answer changed. */
 	answer = strstr(f.bytes.data, "\"text\":\"");
 	assert_non_null(answer);
 	answer[8] = answer[8] == 'x' ? 'y' : 'x';
 	row = (struct response_row){ .status = SLICE_LITERAL("released"), .released = buf_slice(&f.bytes) };
-	assert_int_equal(respond(id, &row, &d, &err), RC_NEVER);
-	assert_null(d);
+	assert_int_equal(respond(id, &row, &made, &err), RC_NEVER);
+	assert_null(made);
 	row.released = SLICE_EMPTY;
-	assert_int_equal(respond(id, &row, &d, &err), RC_NEVER);
+	assert_int_equal(respond(id, &row, &made, &err), RC_NEVER);
 	messages_close(&f);
 }
 

@@ -74,7 +74,6 @@ static inline void open_infer(const char *list)
 	static const struct infer_settings SETTINGS = { .timeout_ms = 120000, .stall_ms = 45000, .probe_ms = 10000 };
 	char path[] = "/tmp/airlock-upstreams-XXXXXX";
 	int fd = mkstemp(path);
-	struct doc *policy = doc_new_object();
 	struct templates *t;
 	struct upstreams us;
 	struct err err;
@@ -87,8 +86,7 @@ static inline void open_infer(const char *list)
 	s = fake_stage_open(l, start, NULL);
 	assert_true(fd >= 0 && write(fd, list, strlen(list)) == (ssize_t)strlen(list));
 	(void)close(fd); /* a file of a test */
-	assert_int_equal(templates_read(policy, &t, &err), RC_OK);
-	doc_free(policy);
+	assert_int_equal(templates_read(NULL, &t, &err), RC_OK);
 	assert_int_equal(upstreams_open_file(&us, path, &err), RC_OK);
 	(void)unlink(path); /* a file of a test */
 	for (size_t i = 0; i < us.count; i++)
