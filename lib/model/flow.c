@@ -45,22 +45,22 @@ static const struct topic_spec topic_specs[TOPIC_COUNT] = {
 };
 
 static const struct flow_step steps[] = {
-	/* program          binary              reads             passes to         repairs to      ends in */
-	{ PROGRAM_SCREEN,  "airlock-moderate", TOPIC_REQUESTS,   TOPIC_PROMPTS,    TOPIC_NONE,     TOPIC_RESULTS },
-	{ PROGRAM_INFER,   "airlock-infer",    TOPIC_PROMPTS,    TOPIC_CANDIDATES, TOPIC_NONE,     TOPIC_RESULTS },
-	{ PROGRAM_INSPECT, "airlock-moderate", TOPIC_CANDIDATES, TOPIC_PROGRAMS,   TOPIC_NONE,     TOPIC_RESULTS },
-	{ PROGRAM_RUN,     "airlock-sandbox",  TOPIC_PROGRAMS,   TOPIC_RUNS,       TOPIC_NONE,     TOPIC_RESULTS },
-	{ PROGRAM_REVIEW,  "airlock-moderate", TOPIC_RUNS,       TOPIC_NONE,       TOPIC_REQUESTS, TOPIC_RESULTS },
+	/* program          binary              reads             passes to         skips to          repairs to      ends in */
+	{ PROGRAM_SCREEN,  "airlock-moderate", TOPIC_REQUESTS,   TOPIC_PROMPTS,    TOPIC_CANDIDATES, TOPIC_NONE,     TOPIC_RESULTS },
+	{ PROGRAM_INFER,   "airlock-infer",    TOPIC_PROMPTS,    TOPIC_CANDIDATES, TOPIC_NONE,       TOPIC_NONE,     TOPIC_RESULTS },
+	{ PROGRAM_INSPECT, "airlock-moderate", TOPIC_CANDIDATES, TOPIC_PROGRAMS,   TOPIC_RUNS,       TOPIC_NONE,     TOPIC_RESULTS },
+	{ PROGRAM_RUN,     "airlock-sandbox",  TOPIC_PROGRAMS,   TOPIC_RUNS,       TOPIC_NONE,       TOPIC_NONE,     TOPIC_RESULTS },
+	{ PROGRAM_REVIEW,  "airlock-moderate", TOPIC_RUNS,       TOPIC_NONE,       TOPIC_NONE,       TOPIC_REQUESTS, TOPIC_RESULTS },
 };
 
-/* Beside what the steps say: the gateway decides on held messages (prompts, programs), RECORD publishes requests
+/* Beside what the steps say: the gateway decides on held messages (to wherever their gates pass), RECORD publishes requests
  * again after a lost log. */
 static const unsigned writes[PROGRAM_COUNT] = {
 	[PROGRAM_GATEWAY] = BIT(TOPIC_REQUESTS) | BIT(TOPIC_CONTROL) | BIT(TOPIC_RESULTS) | BIT(TOPIC_PROMPTS) |
-	                    BIT(TOPIC_PROGRAMS),
-	[PROGRAM_SCREEN] = BIT(TOPIC_PROMPTS) | BIT(TOPIC_RESULTS) | BIT(TOPIC_DEAD),
+	                    BIT(TOPIC_CANDIDATES) | BIT(TOPIC_PROGRAMS) | BIT(TOPIC_RUNS),
+	[PROGRAM_SCREEN] = BIT(TOPIC_PROMPTS) | BIT(TOPIC_CANDIDATES) | BIT(TOPIC_RESULTS) | BIT(TOPIC_DEAD),
 	[PROGRAM_INFER] = BIT(TOPIC_CANDIDATES) | BIT(TOPIC_RESULTS) | BIT(TOPIC_DEAD),
-	[PROGRAM_INSPECT] = BIT(TOPIC_PROGRAMS) | BIT(TOPIC_RESULTS) | BIT(TOPIC_DEAD),
+	[PROGRAM_INSPECT] = BIT(TOPIC_PROGRAMS) | BIT(TOPIC_RUNS) | BIT(TOPIC_RESULTS) | BIT(TOPIC_DEAD),
 	[PROGRAM_RUN] = BIT(TOPIC_RUNS) | BIT(TOPIC_RESULTS) | BIT(TOPIC_DEAD),
 	[PROGRAM_REVIEW] = BIT(TOPIC_REQUESTS) | BIT(TOPIC_RESULTS) | BIT(TOPIC_DEAD),
 	[PROGRAM_RECORD] = BIT(TOPIC_REQUESTS),
@@ -170,6 +170,13 @@ size_t flow_step_count(void)
 const struct flow_step *flow_step_at(size_t i)
 {
 	return i < COUNT_OF(steps) ? &steps[i] : NULL;
+}
+
+enum topic flow_next(const struct flow_step *s, bool own_program, bool execute)
+{
+	bool skips = s->program == PROGRAM_SCREEN ? own_program : s->program == PROGRAM_INSPECT && !execute;
+
+	return skips ? s->skips_to : s->passes_to;
 }
 
 bool flow_writes(enum program p, enum topic t)

@@ -59,12 +59,15 @@ struct flow_step {
 	const char *binary;    /* airlock-moderate */
 	enum topic reads;
 	enum topic passes_to;  /* a job that goes on */
+	enum topic skips_to;   /* the same where the next step has nothing to do; TOPIC_NONE but for SCREEN and INSPECT */
 	enum topic repairs_to; /* TOPIC_NONE but for REVIEW */
 	enum topic ends_in;    /* refused, held, failed, expired, cancelled, released */
 };
 const struct flow_step *flow_step(enum program p); /* NULL for gateway, record, monitor */
 size_t flow_step_count(void);
 const struct flow_step *flow_step_at(size_t i);
+/* Where a job goes on to.  An own program needs no model, a request without execution no sandbox: its message passes them by. */
+enum topic flow_next(const struct flow_step *s, bool own_program, bool execute);
 
 /* May p publish to t at all?  (ACLs, and an assertion in the publisher.) */
 bool flow_writes(enum program p, enum topic t);

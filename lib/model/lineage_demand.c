@@ -63,13 +63,13 @@ enum rc lineage_place(enum program self, const struct message *m, const struct r
 		fits = at == KIND_REQUEST || at == KIND_REPAIR;
 		break;
 	case PROGRAM_INFER:
-		fits = at == KIND_SCREEN;
+		fits = at == KIND_SCREEN && !r->own_program;
 		break;
 	case PROGRAM_INSPECT:
 		fits = at == (r->own_program ? KIND_SCREEN : KIND_INFER);
 		break;
 	case PROGRAM_RUN:
-		fits = at == KIND_INSPECT;
+		fits = at == KIND_INSPECT && r->execute;
 		break;
 	case PROGRAM_REVIEW:
 		fits = at == (r->execute ? KIND_RUN : KIND_INSPECT);

@@ -9,7 +9,7 @@
 struct stage;
 
 enum job_route {
-	ROUTE_PASS,    /* to the step's passes_to */
+	ROUTE_PASS,    /* on to flow_next() */
 	ROUTE_END,     /* to results: refused, held, released or an end line */
 	ROUTE_REPAIR,  /* REVIEW only: back to requests */
 };

@@ -232,12 +232,14 @@ static void on_tick(void *arg)
 
 static void warm(struct stage *s)
 {
-	const char *topics[3 * LANE_COUNT + 1];
+	const char *topics[4 * LANE_COUNT + 1];
 	size_t n = 0;
 
 	for (int i = 0; i < LANE_COUNT; i++) {
 		topics[n++] = topic_name(s->step->passes_to, (enum lane)i);
 		topics[n++] = topic_name(s->step->ends_in, (enum lane)i);
+		if (s->step->skips_to != TOPIC_NONE)
+			topics[n++] = topic_name(s->step->skips_to, (enum lane)i);
 		if (s->step->repairs_to != TOPIC_NONE)
 			topics[n++] = topic_name(s->step->repairs_to, (enum lane)i);
 	}

@@ -28,7 +28,7 @@ static const char *topic_for(const struct work *w)
 
 	switch (w->fate) {
 	case FATE_PASSED:
-		return topic_name(step->passes_to, w->job.lane);
+		return topic_name(flow_next(step, w->job.request.own_program, w->job.request.execute), w->job.lane);
 	case FATE_REPAIRED:
 		return topic_name(step->repairs_to, w->job.lane);
 	case FATE_DEAD:
@@ -162,10 +162,6 @@ static enum rc build(struct work *w, struct slice *out)
 	struct stage *s = w->job.stage;
 	enum rc rc;
 
-	if (w->job.line.len == 0) {
-		*out = w->held->record.bytes;
-		return RC_OK;
-	}
 	buf_cut(&s->out, 0);
 	rc = buf_add_slice(&s->out, w->held->record.bytes);
 	if (rc == RC_OK)

@@ -151,6 +151,7 @@ enum topic held_goes_to(const struct held *h, enum decision d)
 {
 	enum program p = h->gate == KIND_SCREEN ? PROGRAM_SCREEN : h->gate == KIND_INSPECT ? PROGRAM_INSPECT : PROGRAM_REVIEW;
 	const struct flow_step *step = flow_step(p);
+	enum topic next = flow_next(step, h->request.own_program, h->request.execute);
 
-	return d == DECISION_ALLOW && step->passes_to != TOPIC_NONE ? step->passes_to : step->ends_in;
+	return d == DECISION_ALLOW && next != TOPIC_NONE ? next : step->ends_in;
 }

@@ -285,11 +285,6 @@ void infer_start(struct infer *w, struct job *j)
 	struct ask *a;
 	enum rc rc;
 
-	if (j->request.own_program) {
-		j->route = ROUTE_PASS;
-		job_done(j, RC_OK);
-		return;
-	}
 	a = mem_new(sizeof(*a));
 	*a = (struct ask){ .infer = w, .job = j, .state = ASK_WAITING, .started_ms = clock_mono_ms(), .first_token_ms = -1 };
 	a->queued_ms = a->started_ms;

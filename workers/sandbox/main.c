@@ -177,11 +177,6 @@ static void start(void *self, struct job *j)
 	struct sha256 sum;
 	enum rc rc;
 
-	if (!j->request.execute) {
-		j->route = ROUTE_PASS; /* nothing to run: the bytes go on as they are */
-		job_done(j, RC_OK);
-		return;
-	}
 	if (!choose(w, j, &order.program, &sum, &order.runtime)) {
 		struct outcome *o = mem_new(sizeof(*o));
 

@@ -63,6 +63,7 @@ static void print_readme(void)
 		any = false;
 		printf("\nstep %s passes ", program_name(s->program));
 		print_plain(s->passes_to, &any);
+		print_plain(s->skips_to, &any);
 		print_plain(s->repairs_to, &any);
 		printf("\n");
 	}
@@ -126,7 +127,7 @@ static void every_step_may_publish_where_it_must_and_nowhere_else(void **state)
 		const struct flow_step *s = flow_step_at(i);
 
 		for (int t = 0; t < TOPIC_COUNT; t++) {
-			bool must = (int)s->passes_to == t || (int)s->repairs_to == t || (int)s->ends_in == t || t == TOPIC_DEAD;
+			bool must = (int)s->passes_to == t || (int)s->skips_to == t || (int)s->repairs_to == t || (int)s->ends_in == t || t == TOPIC_DEAD;
 
 			assert_int_equal(flow_writes(s->program, (enum topic)t), must);
 			assert_int_equal(flow_reads(s->program, (enum topic)t), (int)s->reads == t || t == TOPIC_CONTROL);
@@ -135,7 +136,25 @@ static void every_step_may_publish_where_it_must_and_nowhere_else(void **state)
 	assert_false(flow_writes(PROGRAM_RECORD, TOPIC_RESULTS));
 	assert_true(flow_writes(PROGRAM_RECORD, TOPIC_REQUESTS));
 	assert_false(flow_writes(PROGRAM_MONITOR, TOPIC_RESULTS));
-	assert_false(flow_writes(PROGRAM_GATEWAY, TOPIC_CANDIDATES)); /* no gate holds there: nothing to decide */
+}
+
+/* Neither a message that a step would only hand on, nor a step left out that has something to do. */
+static void a_step_without_work_is_passed_by(void **state)
+{
+	(void)state;
+	for (int own = 0; own < 2; own++) {
+		for (int run = 0; run < 2; run++) {
+			assert_int_equal(flow_next(flow_step(PROGRAM_SCREEN), own, run), own ? TOPIC_CANDIDATES : TOPIC_PROMPTS);
+			assert_int_equal(flow_next(flow_step(PROGRAM_INFER), own, run), TOPIC_CANDIDATES);
+			assert_int_equal(flow_next(flow_step(PROGRAM_INSPECT), own, run), run ? TOPIC_PROGRAMS : TOPIC_RUNS);
+			assert_int_equal(flow_next(flow_step(PROGRAM_RUN), own, run), TOPIC_RUNS);
+			assert_int_equal(flow_next(flow_step(PROGRAM_REVIEW), own, run), TOPIC_NONE);
+		}
+	}
+	for (size_t i = 0; i + 2 < flow_step_count(); i++) {
+		if (flow_step_at(i)->skips_to != TOPIC_NONE)
+			assert_int_equal(flow_step_at(i)->skips_to, flow_step_at(i + 2)->reads);
+	}
 }
 
 static void everybody_who_reads_can_check_the_gateway_and_record_everybody(void **state)
@@ -173,6 +192,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(names_read_back),
 		cmocka_unit_test(each_step_reads_what_the_one_before_passes_on),
 		cmocka_unit_test(every_step_may_publish_where_it_must_and_nowhere_else),
+		cmocka_unit_test(a_step_without_work_is_passed_by),
 		cmocka_unit_test(everybody_who_reads_can_check_the_gateway_and_record_everybody),
 		cmocka_unit_test(retention_exceeds_the_longest_deadline_by_two_days),
 	};

@@ -15,7 +15,7 @@ static void every_step_accepts_what_the_one_before_wrote(void **state)
 	}
 }
 
-static void an_own_program_passes_infer_without_a_line(void **state)
+static void an_own_program_passes_infer_by(void **state)
 {
 	struct messages *f = *state;
 
@@ -25,11 +25,14 @@ static void an_own_program_passes_infer_without_a_line(void **state)
 	f->request.rounds = 1;
 	for (size_t i = 0; i < COUNT_OF(on_the_way); i++) {
 		messages_until(f, on_the_way[i]);
-		accepts(f, on_the_way[i]);
+		if (on_the_way[i] == PROGRAM_INFER)
+			refuses(f, PROGRAM_INFER, "lineage_place");
+		else
+			accepts(f, on_the_way[i]);
 	}
 }
 
-static void a_request_without_execution_passes_run_without_a_line(void **state)
+static void a_request_without_execution_passes_run_by(void **state)
 {
 	struct messages *f = *state;
 
@@ -37,7 +40,10 @@ static void a_request_without_execution_passes_run_without_a_line(void **state)
 	f->request.test_count = 0;
 	for (size_t i = 0; i < COUNT_OF(on_the_way); i++) {
 		messages_until(f, on_the_way[i]);
-		accepts(f, on_the_way[i]);
+		if (on_the_way[i] == PROGRAM_RUN)
+			refuses(f, PROGRAM_RUN, "lineage_place");
+		else
+			accepts(f, on_the_way[i]);
 	}
 }
 
@@ -352,8 +358,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(every_step_accepts_what_the_one_before_wrote),
-		T(an_own_program_passes_infer_without_a_line),
-		T(a_request_without_execution_passes_run_without_a_line),
+		T(an_own_program_passes_infer_by),
+		T(a_request_without_execution_passes_run_by),
 		T(infer_line_may_be_missing_only_for_an_own_program),
 		T(run_line_may_be_missing_only_without_execution),
 		T(a_message_counts_only_in_its_place),
