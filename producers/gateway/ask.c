@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { BODY_BYTES = 1024 * 1024, ANSWER_BYTES = 16 * 1024 * 1024, REQUEST_ID_BYTES = 40, KEY_QUERY_MS = 5000 };
+enum { BODY_BYTES = 1024 * 1024, REQUEST_ID_BYTES = 40, KEY_QUERY_MS = 5000 };
 
 static void ask_free(struct ask *k)
 {
@@ -31,39 +31,24 @@ void ask_return(struct ask *k)
 		ask_free(k);
 }
 
-/* Whether the caller is to answer now. */
-static bool end_wait(struct ask *k, int status)
+void ask_answer(struct ask *k, int status, const struct draft *d)
+{
+	AUTO_BUF struct buf text = BUF_INIT(GATEWAY_ANSWER_BYTES);
+
+	if (draft_write(d, &text) == RC_OK)
+		ask_answer_text(k, status, buf_slice(&text));
+	else
+		ask_answer_text(k, 500, SLICE_LITERAL("{\"error\":{\"message\":\"the answer is too large\"}}"));
+}
+
+void ask_answer_text(struct ask *k, int status, struct slice json)
 {
 	if (!ask_open(k))
-		return false;
+		return;
 	k->answered = true;
 	k->status = status;
 	wait_stop(k);
-	return true;
-}
-
-static void answer_text(struct ask *k, int status, enum rc written, const struct buf *text)
-{
-	if (written != RC_OK)
-		exchange_answer(k->x, 500, "application/json", SLICE_LITERAL("{\"error\":{\"message\":\"the answer is too large\"}}"));
-	else
-		exchange_answer(k->x, status, "application/json", buf_slice(text)); /* gone() follows, and may free k */
-}
-
-void ask_answer(struct ask *k, int status, const struct draft *d)
-{
-	AUTO_BUF struct buf text = BUF_INIT(ANSWER_BYTES);
-
-	if (end_wait(k, status))
-		answer_text(k, status, draft_write(d, &text), &text);
-}
-
-void ask_answer_doc(struct ask *k, int status, const struct doc *d)
-{
-	AUTO_BUF struct buf text = BUF_INIT(ANSWER_BYTES);
-
-	if (end_wait(k, status))
-		answer_text(k, status, doc_write(d, &text), &text);
+	exchange_answer(k->x, status, "application/json", json); /* gone() follows, and may free k */
 }
 
 void ask_fault(struct ask *k, const struct fault *f)

@@ -21,10 +21,11 @@
 #include "producers/gateway/id.h"
 #include "producers/gateway/key.h"
 #include "producers/gateway/rate.h"
+#include "producers/gateway/recent.h"
 #include "producers/gateway/waiters.h"
 
 /* After so long a produce has been acknowledged or has failed: librdkafka gives up after 30 s (lib/io/kafka.c), and 5 s for the rest. */
-enum { GATEWAY_PRODUCE_MS = 35000 };
+enum { GATEWAY_PRODUCE_MS = 35000, GATEWAY_ANSWER_BYTES = 16 * 1024 * 1024 /* of one answer, at most */ };
 
 struct ask;
 struct cancels;
@@ -42,6 +43,7 @@ struct gateway {
 	struct cancels *cancels;
 	struct purge *purge;
 	struct waiters *waiters;      /* asks that wait for the end of their request */
+	struct recent *recent;        /* answers about what has ended */
 	struct timer *recheck;
 	struct metric *accepted, *refused, *polls, *unstored;
 };
@@ -77,7 +79,7 @@ static inline bool ask_open(const struct ask *k) /* is somebody still waiting fo
 }
 void ask_begin(void *gateway, struct exchange *x); /* serve's handler */
 void ask_answer(struct ask *k, int status, const struct draft *d);
-void ask_answer_doc(struct ask *k, int status, const struct doc *d);
+void ask_answer_text(struct ask *k, int status, struct slice json);
 void ask_fault(struct ask *k, const struct fault *f);
 void ask_refuse(struct ask *k, int status, const char *code, const char *text);
 void ask_refuse_value(struct ask *k, const char *param, const char *text); /* 400 invalid_value */

@@ -75,6 +75,7 @@ static enum rc prepare(struct service *s, const char *argument, void **self, str
 	*self = g;
 	g->service = s;
 	g->keys = key_cache_new();
+	g->recent = recent_new();
 	g->rates = rates_new();
 	g->waiters = waiters_new();
 	rc = read_secret(conf_text(service_conf(s), "gateway.secret"), g, err);
@@ -94,6 +95,7 @@ static void db_is_lost(void *arg, const struct err *err)
 {
 	struct gateway *g = arg;
 
+	recent_clear(g->recent); /* what it would have told of is not heard */
 	service_ready(g->service, "database", false, err->text);
 }
 
@@ -205,6 +207,7 @@ static void close_gateway(void *self)
 	timer_free(g->recheck);
 	keyring_free(g->keyring);
 	key_cache_free(g->keys);
+	recent_free(g->recent);
 	rates_free(g->rates);
 	waiters_free(g->waiters);
 	mem_wipe(g, sizeof(*g));

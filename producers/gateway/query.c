@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { DB_MS = 5000, LIMIT_LEAST = 1, LIMIT_MOST = 1000, LIMIT_USUAL = 100, ANSWER_BYTES = 16 * 1024 * 1024 };
+enum { DB_MS = 5000, LIMIT_LEAST = 1, LIMIT_MOST = 1000, LIMIT_USUAL = 100 };
 
 static void answer_failure(struct ask *k, enum rc rc)
 {
@@ -25,8 +25,6 @@ static void found_one(void *arg, enum rc rc, const struct db_result *r, const st
 {
 	struct one *o = arg;
 	struct ask *k = o->ask;
-	AUTO_DOC struct doc *d = NULL;
-	struct err ignored;
 
 	(void)err;
 	if (ask_open(k)) {
@@ -34,10 +32,8 @@ static void found_one(void *arg, enum rc rc, const struct db_result *r, const st
 			answer_failure(k, rc);
 		else if (db_rows(r) == 0 || db_null(r, 0, 0))
 			ask_refuse(k, 404, "not_found", "Nothing is recorded under this id.");
-		else if (doc_read(db_field(r, 0, 0), ANSWER_BYTES, &d, &ignored) != RC_OK)
-			ask_later(k, "The database gave no JSON.");
 		else
-			ask_answer_doc(k, o->status, d);
+			ask_answer_text(k, o->status, db_field(r, 0, 0));
 	}
 	mem_free(o);
 	ask_return(k);
@@ -73,7 +69,7 @@ static enum rc list_doc(struct ask *k, const struct db_result *r, struct draft *
 		char text[ID_TEXT_BYTES];
 		struct err ignored;
 
-		if (doc_read(db_field(r, i, 0), ANSWER_BYTES, &found, &ignored) != RC_OK)
+		if (doc_read(db_field(r, i, 0), GATEWAY_ANSWER_BYTES, &found, &ignored) != RC_OK)
 			return RC_LATER;
 		row = draft_copy_of(found);
 		if (uuid_read(db_field(r, i, 2), &id)) {

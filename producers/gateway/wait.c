@@ -28,15 +28,19 @@ static void stand_by(struct ask *k)
 		waiters_add(k->gateway->waiters, &k->waiter, &k->id, k);
 }
 
-static void answer_row(struct ask *k, const struct response_row *row)
+static void answer_row(struct ask *k, const struct response_row *row, bool ended)
 {
 	AUTO_DRAFT struct draft *d = NULL;
+	AUTO_BUF struct buf text = BUF_INIT(GATEWAY_ANSWER_BYTES);
 	struct err err = { 0 };
 
-	if (respond(k->id_text, row, &d, &err) != RC_OK)
+	if (respond(k->id_text, row, &d, &err) != RC_OK || draft_write(d, &text) != RC_OK) {
 		ask_later(k, "The result cannot be shown now.");
-	else
-		ask_answer(k, 200, d);
+		return;
+	}
+	if (ended)
+		recent_put(k->gateway->recent, &k->id, slice_text(k->key.tenant), buf_slice(&text), clock_mono_ms());
+	ask_answer_text(k, 200, buf_slice(&text));
 }
 
 static void show(struct ask *k, const struct response_row *row, bool ended)
@@ -50,7 +54,7 @@ static void show(struct ask *k, const struct response_row *row, bool ended)
 	else if (k->streaming)
 		stream_end(k, row);
 	else
-		answer_row(k, row);
+		answer_row(k, row, ended);
 }
 
 static void found(void *arg, enum rc rc, const struct db_result *r, const struct err *err)
@@ -102,6 +106,7 @@ void wait_for(struct ask *k)
 {
 	AUTO_DRAFT struct draft *d = NULL;
 	const struct response_row fresh = { .status = SLICE_LITERAL("queued"), .created_ms = uuid_ms(&k->id) };
+	struct slice recent;
 	struct err err;
 
 	if (k->known && k->stream && !k->streaming)
@@ -114,7 +119,11 @@ void wait_for(struct ask *k)
 			ask_answer(k, 200, d);
 		return;
 	}
-	look(k);
+	recent = k->stream || k->known ? SLICE_EMPTY : recent_get(k->gateway->recent, &k->id, slice_text(k->key.tenant), clock_mono_ms());
+	if (recent.len > 0)
+		ask_answer_text(k, 200, recent);
+	else
+		look(k);
 }
 
 void wait_notified(struct gateway *g, struct slice payload)
@@ -127,6 +136,7 @@ void wait_notified(struct gateway *g, struct slice payload)
 
 		if (part.len != UUID_HEX || !id_read_hex(part, &id))
 			continue;
+		recent_drop(g->recent, &id); /* deleted, else it would not end again */
 		while ((k = waiters_take(g->waiters, &id)))
 			look(k);
 	}
