@@ -1,4 +1,4 @@
-/* links: producers/gateway/admit.c producers/gateway/api.c producers/gateway/ask.c producers/gateway/cancel.c producers/gateway/decide.c producers/gateway/events.c producers/gateway/fault.c producers/gateway/held.c producers/gateway/id.c producers/gateway/key.c producers/gateway/keys.c producers/gateway/list.c producers/gateway/publish.c producers/gateway/query.c producers/gateway/rate.c producers/gateway/respond.c producers/gateway/stream.c producers/gateway/submit.c producers/gateway/wait.c producers/gateway/waiters.c */
+/* links: producers/gateway/admit.c producers/gateway/api.c producers/gateway/ask.c producers/gateway/cancel.c producers/gateway/decide.c producers/gateway/events.c producers/gateway/fault.c producers/gateway/held.c producers/gateway/id.c producers/gateway/key.c producers/gateway/keys.c producers/gateway/list.c producers/gateway/publish.c producers/gateway/query.c producers/gateway/rate.c producers/gateway/recent.c producers/gateway/respond.c producers/gateway/stream.c producers/gateway/submit.c producers/gateway/wait.c producers/gateway/waiters.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
