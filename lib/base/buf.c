@@ -154,6 +154,17 @@ enum rc buf_add_json(struct buf *b, struct slice text)
 	return RC_NEVER;
 }
 
+enum rc buf_add_json_real(struct buf *b, double value)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%.17g", value);
+
+	assert(n > 0 && (size_t)n < sizeof(text));
+	if (strpbrk(text, ".e") == NULL)
+		return buf_printf(b, "%s.0", text);
+	return buf_add(b, text, (size_t)n);
+}
+
 enum rc buf_add_base64(struct buf *b, struct slice bytes)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -21,6 +21,8 @@ MUSTCHECK enum rc buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2,
 /* JSON pieces for lines that are written by hand: quoted and escaped text (bytes must be UTF-8: invalid ones become
  * U+FFFD), and standard base64 with padding (RFC 4648, 4). */
 MUSTCHECK enum rc buf_add_json(struct buf *b, struct slice text);
+/* A finite number: digits enough to come back to the same bits, and never the look of a whole number. */
+MUSTCHECK enum rc buf_add_json_real(struct buf *b, double value);
 MUSTCHECK enum rc buf_add_base64(struct buf *b, struct slice bytes);
 /* Strict decoding (RFC 4648, 3.3-3.5: no white space, right padding, zero pad bits).  RC_NEVER otherwise. */
 MUSTCHECK enum rc buf_add_unbase64(struct buf *b, struct slice text);

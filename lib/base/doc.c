@@ -1,40 +1,57 @@
 /*
- * What exists: struct doc, which is jansson's json_t under another name, so that no other file knows jansson.
- * Who owns it: as doc.h says.
- * What never happens here: jansson parsing bytes whose size and depth were not checked before; foreign content in a
- * reason (jansson quotes what it stumbled over, we keep line and column alone); a failed allocation (mem).
+ * What exists: struct doc, which is yyjson's yyjson_val under another name, so that no other file knows yyjson.
+ * Who owns it: as doc.h says; yyjson keeps all values of a document in one piece of memory, behind its yyjson_doc, and a copy of the
+ * text in another.
+ * What never happens here: bytes parsed whose number was not checked before; foreign content in a reason (line and column alone); a failed
+ * allocation (mem).
  */
+#include <yyjson.h> /* first: it has members of names that base.h bans */
+
 #include "base/doc.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/pieces.h"
+#include "base/mem.h"
 
-enum { READ_BYTES = 65536, MUCH_BYTES = 256 * 1024 * 1024 };
+enum {
+	READ_BYTES = 65536,
+	MUCH_BYTES = 256 * 1024 * 1024,
+	FEW_MEMBERS = 24,                                                                  /* each is compared with each */
+	HEAD_VALUES = (sizeof(yyjson_doc) + sizeof(yyjson_val) - 1) / sizeof(yyjson_val), /* a yyjson_doc takes the place of so many */
+};
 
-static json_t *json_of(const struct doc *d)
+static yyjson_val *val_of(const struct doc *d)
 {
-	return (json_t *)d;
+	return (yyjson_val *)d;
 }
 
-static struct doc *doc_of(json_t *j)
+static yyjson_doc *head_of(struct doc *root)
 {
-	assert(j != NULL); /* jansson gives NULL for what we check before, and for lack of memory, which mem ends */
-	return (struct doc *)j;
+	return (yyjson_doc *)(void *)(val_of(root) - HEAD_VALUES);
 }
 
-/* Before main(): jansson wants both set before its first use, and seeding reads /dev/urandom, which a jail has not. */
-static __attribute__((constructor)) void doc_start(void)
+static void *give(void *context, size_t bytes)
 {
-	json_set_alloc_funcs(pieces_new, pieces_free);
-	json_object_seed(0);
+	(void)context;
+	return mem_resize(NULL, bytes);
+}
+
+static void *give_more(void *context, void *old, size_t old_bytes, size_t bytes)
+{
+	(void)context;
+	(void)old_bytes;
+	return mem_resize(old, bytes);
+}
+
+static void take_back(void *context, void *p)
+{
+	(void)context;
+	mem_free(p);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
@@ -53,111 +70,172 @@ static enum rc fail_at(struct err *err, const char *code, struct slice text, con
 	return err_set(err, RC_NEVER, code, "line %ld column %ld: %s", line, (long)(at - start) + 1, what);
 }
 
-/* Behind the string that begins at p (its opening quote).  NULL, with *bad set, at an escaped NUL. */
-static const char *skip_string(const char *p, const char *end, const char **bad)
+/* Why yyjson read no document. */
+static enum rc fail_syntax(struct err *err, struct slice text, const yyjson_read_err *e)
 {
-	for (p++; p < end && *p != '"'; p++) {
-		p += slice_plain_run(slice_of(p, (size_t)(end - p)));
-		if (p == end || *p == '"')
-			break;
-		if (*p != '\\')
-			continue;
-		if (end - p >= 6 && memcmp(p, "\\u0000", 6) == 0) {
-			*bad = p;
-			return NULL;
-		}
-		p++;
+	const char *at = text.ptr + (e->pos < text.len ? e->pos : text.len);
+	struct slice rest = slice_of(at, (size_t)(text.ptr + text.len - at));
+
+	if (rest.len > 0 && *at == '\0')
+		return fail_at(err, "json_nul", text, at, "NUL byte");
+	if (slice_utf8_step(rest) < 0)
+		return fail_at(err, "json_utf8", text, at, "not UTF-8");
+	switch (e->code) {
+	case YYJSON_READ_ERROR_EMPTY_CONTENT:
+		return fail_at(err, "json_syntax", text, at, "nothing there");
+	case YYJSON_READ_ERROR_UNEXPECTED_END:
+		return fail_at(err, "json_syntax", text, at, "ends too early");
+	case YYJSON_READ_ERROR_UNEXPECTED_CONTENT:
+		return fail_at(err, "json_syntax", text, at, "something stands behind the document");
+	default:
+		return fail_at(err, "json_syntax", text, at, "not JSON");
 	}
-	return p < end ? p + 1 : end;
 }
 
-/* What jansson would do only with its own far larger limits, or after it has built half a tree. */
-static enum rc scan(struct slice text, struct err *err)
+/* Behind the string that begins at p, which is well formed. */
+static const char *skip_string(const char *p)
 {
-	const char *p = text.ptr;
-	const char *end = text.ptr + text.len;
-	const char *bad = NULL;
-	int depth = 0;
+	for (p++; *p != '"'; p++) {
+		if (*p == '\\')
+			p++;
+	}
+	return p + 1;
+}
+
+/* Where the index-th value of a text begins that is well formed; names count as values. */
+static const char *value_at(struct slice text, size_t index)
+{
+	const char *p = text.ptr, *end = text.ptr + text.len;
 
 	while (p < end) {
-		switch (*p) {
-		case '"':
-			p = skip_string(p, end, &bad);
-			if (p == NULL)
-				return fail_at(err, "json_nul", text, bad, "text may not hold NUL");
+		if (strchr(" \t\r\n,:]}", *p) != NULL) {
+			p++;
 			continue;
-		case '{':
-		case '[':
-			if (++depth > DOC_DEPTH)
-				return fail_at(err, "json_too_deep", text, p, "nested too deep");
+		}
+		if (index-- == 0)
 			break;
-		case '}':
-		case ']':
+		if (*p == '"') {
+			p = skip_string(p);
+		} else if (*p == '{' || *p == '[') {
+			p++;
+		} else {
+			while (p < end && strchr(" \t\r\n,]}", *p) == NULL)
+				p++;
+		}
+	}
+	return p;
+}
+
+/* Where in a string that begins at p an escaped NUL stands. */
+static const char *nul_in(const char *p)
+{
+	for (p++; memcmp(p, "\\u0000", 6) != 0; p++) {
+		if (*p == '\\')
+			p++;
+	}
+	return p;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	yyjson_val *left = *(yyjson_val *const *)a, *right = *(yyjson_val *const *)b;
+	size_t n = unsafe_yyjson_get_len(left), m = unsafe_yyjson_get_len(right);
+
+	return n != m ? (n < m ? -1 : 1) : memcmp(unsafe_yyjson_get_str(left), unsafe_yyjson_get_str(right), n);
+}
+
+/* A key of the object that an earlier one equals; NULL if all differ. */
+static yyjson_val *twice(yyjson_val *object)
+{
+	size_t count = unsafe_yyjson_get_len(object);
+	yyjson_val *few[FEW_MEMBERS], **keys = few, *found = NULL;
+	yyjson_val *key = unsafe_yyjson_get_first(object);
+
+	if (count > FEW_MEMBERS)
+		keys = mem_resize(NULL, count * sizeof(*keys));
+	for (size_t i = 0; i < count; i++, key = unsafe_yyjson_get_next(key + 1)) {
+		keys[i] = key;
+		for (size_t k = 0; count <= FEW_MEMBERS && k < i && found == NULL; k++) {
+			if (compare_keys(&keys[k], &keys[i]) == 0)
+				found = key;
+		}
+	}
+	if (count <= FEW_MEMBERS)
+		return found;
+	qsort(keys, count, sizeof(*keys), compare_keys);
+	for (size_t i = 1; i < count && found == NULL; i++) {
+		if (compare_keys(&keys[i - 1], &keys[i]) == 0)
+			found = keys[i - 1] > keys[i] ? keys[i - 1] : keys[i];
+	}
+	mem_free(keys);
+	return found;
+}
+
+/* What yyjson lets pass and doc.h refuses.  Values lie one behind the other as in the text, a container's members behind it. */
+static enum rc check(struct slice text, const yyjson_doc *doc, struct err *err)
+{
+	yyjson_val *first = doc->root, *behind = first + doc->val_read, *again;
+	yyjson_val *ends[DOC_DEPTH];
+	size_t depth = 0;
+
+	for (yyjson_val *v = first; v < behind; v++) {
+		while (depth > 0 && v == ends[depth - 1])
 			depth--;
+		switch (unsafe_yyjson_get_type(v)) {
+		case YYJSON_TYPE_OBJ:
+		case YYJSON_TYPE_ARR:
+			if (depth == DOC_DEPTH)
+				return fail_at(err, "json_too_deep", text, value_at(text, (size_t)(v - first)), "nested too deep");
+			ends[depth++] = unsafe_yyjson_get_next(v);
+			again = unsafe_yyjson_is_obj(v) ? twice(v) : NULL;
+			if (again != NULL)
+				return fail_at(err, "json_duplicate_key", text, value_at(text, (size_t)(again - first)), "the same key twice in one object");
 			break;
-		case '\0':
-			return fail_at(err, "json_nul", text, p, "NUL byte");
+		case YYJSON_TYPE_STR:
+			if (unsafe_yyjson_get_subtype(v) != YYJSON_SUBTYPE_NOESC && memchr(v->uni.str, '\0', unsafe_yyjson_get_len(v)) != NULL)
+				return fail_at(err, "json_nul", text, nul_in(value_at(text, (size_t)(v - first))), "text may not hold NUL");
+			break;
+		case YYJSON_TYPE_NUM:
+			if (unsafe_yyjson_get_subtype(v) != YYJSON_SUBTYPE_UINT || v->uni.u64 <= INT64_MAX)
+				break;
+			/* fall through */
+		case YYJSON_TYPE_RAW:
+			return fail_at(err, "json_number", text, value_at(text, (size_t)(v - first)), "a number beyond 64 bits or not finite");
 		default:
 			break;
 		}
-		p++;
 	}
 	return RC_OK;
 }
 
-static enum rc fail_jansson(struct err *err, const json_error_t *e)
-{
-	const char *code = "json_syntax";
-	const char *what = "not JSON";
-
-	switch (json_error_code(e)) {
-	case json_error_duplicate_key:
-		code = "json_duplicate_key";
-		what = "the same key twice in one object";
-		break;
-	case json_error_invalid_utf8:
-		code = "json_utf8";
-		what = "not UTF-8";
-		break;
-	case json_error_null_character:
-	case json_error_null_byte_in_key:
-		code = "json_nul";
-		what = "text may not hold NUL";
-		break;
-	case json_error_numeric_overflow:
-		code = "json_number";
-		what = "a number beyond 64 bits or not finite";
-		break;
-	case json_error_premature_end_of_input:
-		what = "ends too early";
-		break;
-	case json_error_end_of_input_expected:
-		what = "something stands behind the document";
-		break;
-	default:
-		break;
-	}
-	return err_set(err, RC_NEVER, code, "line %d column %d: %s", e->line, e->column, what);
-}
-
 enum rc doc_read(struct slice text, size_t max_bytes, struct doc **out, struct err *err)
 {
-	json_error_t e;
-	json_t *j;
+	static const yyjson_alc memory = { give, give_more, take_back, NULL };
+	yyjson_read_err e;
+	yyjson_doc *doc;
 	enum rc rc;
 
 	if (text.len > max_bytes)
 		return err_set(err, RC_NEVER, "json_too_big", "%zu bytes where at most %zu are allowed", text.len, max_bytes);
 	if (text.len == 0)
 		return err_set(err, RC_NEVER, "json_syntax", "line 1 column 1: nothing there");
-	rc = scan(text, err);
-	if (rc != RC_OK)
+	doc = yyjson_read_opts((char *)text.ptr, text.len, YYJSON_READ_BIGNUM_AS_RAW, &memory, &e); /* not in place: it only reads */
+	if (doc == NULL)
+		return fail_syntax(err, text, &e);
+	rc = check(text, doc, err);
+	if (rc != RC_OK) {
+		yyjson_doc_free(doc);
 		return rc;
-	j = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
-	if (j == NULL)
-		return fail_jansson(err, &e);
-	*out = doc_of(j);
+	}
+	*out = (struct doc *)doc->root;
+	assert(head_of(*out) == doc);
 	return RC_OK;
+}
+
+void doc_free(struct doc *d)
+{
+	if (d != NULL)
+		yyjson_doc_free(head_of(d));
 }
 
 static enum rc read_all(int fd, const char *path, struct buf *text, struct err *err)
@@ -217,108 +295,103 @@ enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, stru
 	return doc_read_file_bytes(path, max_bytes, NULL, out, err);
 }
 
-/* ---- writing to bytes ------------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
-static enum rc write_value(const json_t *j, int depth, struct buf *out);
+struct writer {
+	struct buf *out;
+	bool pretty;
+	enum rc rc;
+};
 
-/* Digits enough to come back to the same bits, and never the look of a whole number. */
-static enum rc write_real(double value, struct buf *out)
+static void put(struct writer *w, const char *text)
 {
-	char text[32];
-	int n = snprintf(text, sizeof(text), "%.17g", value);
-
-	assert(n > 0 && (size_t)n < sizeof(text));
-	if (strpbrk(text, ".e") == NULL)
-		return buf_printf(out, "%s.0", text);
-	return buf_add(out, text, (size_t)n);
+	if (w->rc == RC_OK)
+		w->rc = buf_add_text(w->out, text);
 }
 
-static enum rc write_array(const json_t *j, int depth, struct buf *out)
+static void put_break(struct writer *w, int depth)
 {
-	size_t count = json_array_size(j);
-	enum rc rc = buf_add(out, "[", 1);
+	if (!w->pretty)
+		return;
+	put(w, "\n");
+	for (int i = 0; i < depth; i++)
+		put(w, "  ");
+}
 
-	for (size_t i = 0; rc == RC_OK && i < count; i++) {
+static void put_value(struct writer *w, yyjson_val *v, int depth);
+
+/* The members of an array, or names and values of an object. */
+static void put_members(struct writer *w, yyjson_val *container, int depth)
+{
+	bool named = unsafe_yyjson_is_obj(container);
+	yyjson_val *v = unsafe_yyjson_get_first(container);
+
+	put(w, named ? "{" : "[");
+	for (size_t i = 0, count = unsafe_yyjson_get_len(container); i < count && w->rc == RC_OK; i++) {
 		if (i > 0)
-			rc = buf_add(out, ",", 1);
-		if (rc == RC_OK)
-			rc = write_value(json_array_get(j, i), depth, out);
+			put(w, ",");
+		put_break(w, depth + 1);
+		if (named) {
+			put_value(w, v++, depth);
+			put(w, w->pretty ? ": " : ":");
+		}
+		put_value(w, v, depth + 1);
+		v = unsafe_yyjson_get_next(v);
 	}
-	return rc == RC_OK ? buf_add(out, "]", 1) : rc;
+	if (unsafe_yyjson_get_len(container) > 0)
+		put_break(w, depth);
+	put(w, named ? "}" : "]");
 }
 
-static enum rc write_object(json_t *j, int depth, struct buf *out)
+/* As deep as doc_read() let it be. */
+static void put_value(struct writer *w, yyjson_val *v, int depth)
 {
-	void *first = json_object_iter(j);
-	enum rc rc = buf_add(out, "{", 1);
-
-	for (void *at = first; rc == RC_OK && at != NULL; at = json_object_iter_next(j, at)) {
-		if (at != first)
-			rc = buf_add(out, ",", 1);
-		if (rc == RC_OK)
-			rc = buf_add_json(out, slice_text(json_object_iter_key(at)));
-		if (rc == RC_OK)
-			rc = buf_add(out, ":", 1);
-		if (rc == RC_OK)
-			rc = write_value(json_object_iter_value(at), depth, out);
+	if (w->rc != RC_OK)
+		return;
+	switch (doc_type((struct doc *)v)) {
+	case DOC_OBJECT:
+	case DOC_ARRAY:
+		put_members(w, v, depth);
+		break;
+	case DOC_TEXT:
+		w->rc = buf_add_json(w->out, doc_text((struct doc *)v));
+		break;
+	case DOC_INT:
+		w->rc = buf_printf(w->out, "%lld", (long long)unsafe_yyjson_get_sint(v));
+		break;
+	case DOC_REAL:
+		w->rc = buf_add_json_real(w->out, unsafe_yyjson_get_real(v));
+		break;
+	case DOC_BOOL:
+		put(w, unsafe_yyjson_get_bool(v) ? "true" : "false");
+		break;
+	case DOC_NULL:
+		put(w, "null");
+		break;
+	case DOC_NONE:
+		break;
 	}
-	return rc == RC_OK ? buf_add(out, "}", 1) : rc;
 }
 
-/* Our own walk, several times as quick as jansson's, which keeps a hash table of all parents against cycles; here the
- * depth ends them, and what is nested deeper than doc_read() takes is not written either. */
-static enum rc write_value(const json_t *j, int depth, struct buf *out)
+static enum rc write_all(const struct doc *d, bool pretty, struct buf *out)
 {
-	switch (json_typeof(j)) {
-	case JSON_OBJECT:
-		return depth < DOC_DEPTH ? write_object((json_t *)j, depth + 1, out) : RC_NEVER;
-	case JSON_ARRAY:
-		return depth < DOC_DEPTH ? write_array(j, depth + 1, out) : RC_NEVER;
-	case JSON_STRING:
-		return buf_add_json(out, slice_of(json_string_value(j), json_string_length(j)));
-	case JSON_INTEGER:
-		return buf_printf(out, "%lld", (long long)json_integer_value(j));
-	case JSON_REAL:
-		return write_real(json_real_value(j), out);
-	case JSON_TRUE:
-		return buf_add_text(out, "true");
-	case JSON_FALSE:
-		return buf_add_text(out, "false");
-	case JSON_NULL:
-		return buf_add_text(out, "null");
-	}
-	return RC_NEVER;
+	size_t before = out->len;
+	struct writer w = { out, pretty, d != NULL ? RC_OK : RC_NEVER };
+
+	put_value(&w, val_of(d), 0);
+	if (w.rc != RC_OK)
+		buf_cut(out, before);
+	return w.rc;
 }
 
 enum rc doc_write(const struct doc *d, struct buf *out)
 {
-	size_t before = out->len;
-	enum rc rc = d != NULL ? write_value(json_of(d), 0, out) : RC_NEVER;
-
-	if (rc != RC_OK)
-		buf_cut(out, before);
-	return rc;
-}
-
-static int add_dumped(const char *bytes, size_t n, void *buf)
-{
-	return buf_add(buf, bytes, n) == RC_OK ? 0 : -1;
+	return write_all(d, false, out);
 }
 
 enum rc doc_write_pretty(const struct doc *d, struct buf *out)
 {
-	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17) | JSON_INDENT(2);
-	size_t before = out->len;
-
-	if (d != NULL && json_dump_callback(json_of(d), add_dumped, out, flags) == 0)
-		return RC_OK;
-	buf_cut(out, before);
-	return RC_NEVER;
-}
-
-void doc_free(struct doc *d)
-{
-	json_decref(json_of(d));
+	return write_all(d, true, out);
 }
 
 /* ---- looking --------------------------------------------------------------------------------------------------- */
@@ -327,83 +400,96 @@ enum doc_type doc_type(const struct doc *d)
 {
 	if (d == NULL)
 		return DOC_NONE;
-	switch (json_typeof(json_of(d))) {
-	case JSON_OBJECT:
+	switch (unsafe_yyjson_get_type(val_of(d))) {
+	case YYJSON_TYPE_OBJ:
 		return DOC_OBJECT;
-	case JSON_ARRAY:
+	case YYJSON_TYPE_ARR:
 		return DOC_ARRAY;
-	case JSON_STRING:
+	case YYJSON_TYPE_STR:
 		return DOC_TEXT;
-	case JSON_INTEGER:
-		return DOC_INT;
-	case JSON_REAL:
-		return DOC_REAL;
-	case JSON_TRUE:
-	case JSON_FALSE:
+	case YYJSON_TYPE_NUM:
+		return unsafe_yyjson_is_real(val_of(d)) ? DOC_REAL : DOC_INT;
+	case YYJSON_TYPE_BOOL:
 		return DOC_BOOL;
-	case JSON_NULL:
+	default:
 		return DOC_NULL;
 	}
-	return DOC_NONE;
 }
 
 const struct doc *doc_get(const struct doc *object, const char *key)
 {
-	return (const struct doc *)json_object_get(json_of(object), key);
+	return (const struct doc *)yyjson_obj_getn(val_of(object), key, strlen(key));
 }
 
 size_t doc_count(const struct doc *array_or_object)
 {
-	const json_t *j = json_of(array_or_object);
-
-	return json_is_object(j) ? json_object_size(j) : json_array_size(j);
+	return yyjson_is_ctn(val_of(array_or_object)) ? unsafe_yyjson_get_len(val_of(array_or_object)) : 0;
 }
 
 const struct doc *doc_at(const struct doc *array, size_t index)
 {
-	return (const struct doc *)json_array_get(json_of(array), index);
+	return (const struct doc *)yyjson_arr_get(val_of(array), index);
+}
+
+/* Behind the value that was given last; NULL behind the last one. */
+static yyjson_val *next_of(yyjson_val *container, void *last)
+{
+	yyjson_val *next = last != NULL ? unsafe_yyjson_get_next(last) : unsafe_yyjson_get_first(container);
+
+	return next != unsafe_yyjson_get_next(container) ? next : NULL;
+}
+
+bool doc_item(const struct doc *array, void **at, const struct doc **value)
+{
+	yyjson_val *next = yyjson_is_arr(val_of(array)) ? next_of(val_of(array), *at) : NULL;
+
+	if (next == NULL)
+		return false;
+	*value = (const struct doc *)next;
+	*at = next;
+	return true;
 }
 
 bool doc_next(const struct doc *object, void **at, const char **key, const struct doc **value)
 {
-	json_t *j = json_of(object);
+	yyjson_val *next = yyjson_is_obj(val_of(object)) ? next_of(val_of(object), *at) : NULL;
 
-	*at = *at == NULL ? json_object_iter(j) : json_object_iter_next(j, *at);
-	if (*at == NULL)
+	if (next == NULL)
 		return false;
-	*key = json_object_iter_key(*at);
-	*value = (const struct doc *)json_object_iter_value(*at);
+	*key = unsafe_yyjson_get_str(next);
+	*value = (const struct doc *)(next + 1);
+	*at = next + 1;
 	return true;
 }
 
 struct slice doc_text(const struct doc *d)
 {
-	if (!json_is_string(json_of(d)))
+	if (!yyjson_is_str(val_of(d)))
 		return SLICE_EMPTY;
-	return slice_of(json_string_value(json_of(d)), json_string_length(json_of(d)));
+	return slice_of(unsafe_yyjson_get_str(val_of(d)), unsafe_yyjson_get_len(val_of(d)));
 }
 
 bool doc_int(const struct doc *d, int64_t *out)
 {
-	if (!json_is_integer(json_of(d)))
+	if (!yyjson_is_int(val_of(d)))
 		return false;
-	*out = json_integer_value(json_of(d));
+	*out = unsafe_yyjson_get_sint(val_of(d)); /* none is beyond: check() saw to it */
 	return true;
 }
 
 bool doc_real(const struct doc *d, double *out)
 {
-	if (!json_is_number(json_of(d)))
+	if (!yyjson_is_num(val_of(d)))
 		return false;
-	*out = json_number_value(json_of(d));
+	*out = unsafe_yyjson_get_num(val_of(d));
 	return true;
 }
 
 bool doc_bool(const struct doc *d, bool *out)
 {
-	if (!json_is_boolean(json_of(d)))
+	if (!yyjson_is_bool(val_of(d)))
 		return false;
-	*out = json_is_true(json_of(d));
+	*out = unsafe_yyjson_get_bool(val_of(d));
 	return true;
 }
 

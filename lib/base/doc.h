@@ -2,7 +2,7 @@
  * doc: JSON documents (RFC 8259) as they were read; a struct doc is one JSON value.  draft.h makes them.
  *
  * Ownership: doc_read() gives a value that the caller doc_free()s.  What doc_get()/doc_at() return is borrowed from it.  Duplicate keys, NUL in text, numbers that are not
- * finite and nesting deeper than DOC_DEPTH are refused.  A document stays with the thread that made it (pieces.h).
+ * finite or beyond 64 bits and nesting deeper than DOC_DEPTH are refused.  One thread at a time, any.
  */
 #ifndef AIRLOCK_DOC_H
 #define AIRLOCK_DOC_H
@@ -13,7 +13,7 @@ struct doc;
 enum { DOC_DEPTH = 32, DOC_RULES_MAX = 64 };
 enum doc_type { DOC_NONE, DOC_NULL, DOC_BOOL, DOC_INT, DOC_REAL, DOC_TEXT, DOC_ARRAY, DOC_OBJECT }; /* NONE: d is NULL */
 
-/* RC_NEVER "json_*" with line and column in the text.  Checks max_bytes and depth before jansson sees a byte. */
+/* RC_NEVER "json_*" with line and column in the text. */
 MUSTCHECK enum rc doc_read(struct slice text, size_t max_bytes, struct doc **out, struct err *err);
 MUSTCHECK enum rc doc_read_file(const char *path, size_t max_bytes, struct doc **out, struct err *err);
 /* The same, and the very bytes that were read, for whoever hashes a document.  *bytes: nothing before, the caller's after RC_OK, untouched
@@ -30,8 +30,10 @@ static inline void doc_auto(struct doc **d) { doc_free(*d); }
 enum doc_type doc_type(const struct doc *d);
 const struct doc *doc_get(const struct doc *object, const char *key);
 size_t doc_count(const struct doc *array_or_object);
-const struct doc *doc_at(const struct doc *array, size_t index);
-/* The members in order of insertion: *at is NULL before the first, and moves on; false behind the last. */
+const struct doc *doc_at(const struct doc *array, size_t index); /* steps through what lies before; a long array: DOC_ITEMS */
+/* Items and members as they stand: *at is NULL before the first, and moves on; false behind the last. */
+bool doc_item(const struct doc *array, void **at, const struct doc **value);
+#define DOC_ITEMS(array, value) for (void *doc_at_ = NULL; doc_item(array, &doc_at_, value);)
 bool doc_next(const struct doc *object, void **at, const char **key, const struct doc **value);
 #define DOC_EACH(object, key, value) for (void *doc_at_ = NULL; doc_next(object, &doc_at_, key, value);)
 struct slice doc_text(const struct doc *d);                    /* empty slice if not text; NUL-terminated behind len */

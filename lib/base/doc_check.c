@@ -1,4 +1,4 @@
-/* The shape of an object against its table of rules; doc.h says what a rule means.  Knows struct doc, not jansson. */
+/* The shape of an object against its table of rules; doc.h says what a rule means.  Knows struct doc alone. */
 #include "base/doc.h"
 
 #include <assert.h>

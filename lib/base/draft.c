@@ -100,9 +100,10 @@ struct draft *draft_new_null(void)
 static struct draft *copy_array(const struct doc *d)
 {
 	struct draft *copy = draft_new_array();
+	const struct doc *item;
 
-	for (size_t i = 0; i < doc_count(d); i++)
-		draft_add(copy, draft_copy_of(doc_at(d, i)));
+	DOC_ITEMS(d, &item)
+		draft_add(copy, draft_copy_of(item));
 	return copy;
 }
 
@@ -205,18 +206,6 @@ void draft_set_bool(struct draft *object, const char *key, bool value)
 
 static enum rc write_value(const json_t *j, int depth, struct buf *out);
 
-/* Digits enough to come back to the same bits, and never the look of a whole number. */
-static enum rc write_real(double value, struct buf *out)
-{
-	char text[32];
-	int n = snprintf(text, sizeof(text), "%.17g", value);
-
-	assert(n > 0 && (size_t)n < sizeof(text));
-	if (strpbrk(text, ".e") == NULL)
-		return buf_printf(out, "%s.0", text);
-	return buf_add(out, text, (size_t)n);
-}
-
 static enum rc write_array(const json_t *j, int depth, struct buf *out)
 {
 	size_t count = json_array_size(j);
@@ -263,7 +252,7 @@ static enum rc write_value(const json_t *j, int depth, struct buf *out)
 	case JSON_INTEGER:
 		return buf_printf(out, "%lld", (long long)json_integer_value(j));
 	case JSON_REAL:
-		return write_real(json_real_value(j), out);
+		return buf_add_json_real(out, json_real_value(j));
 	case JSON_TRUE:
 		return buf_add_text(out, "true");
 	case JSON_FALSE:

@@ -92,13 +92,13 @@ static bool add_text(struct buf *b, struct slice text)
 
 static bool add_content(const struct doc *content, const char *param, struct buf *to, struct fault *f)
 {
+	const struct doc *part;
+
 	if (doc_type(content) == DOC_TEXT)
 		return add_text(to, doc_text(content)) || fault_set(f, 413, "request_too_large", param, "The input is too large.");
 	if (doc_type(content) != DOC_ARRAY)
 		return fault_set(f, 400, "invalid_type", param, "'%s': text or a list of text parts expected.", param);
-	for (size_t i = 0; i < doc_count(content); i++) {
-		const struct doc *part = doc_at(content, i);
-
+	DOC_ITEMS(content, &part) {
 		if (!slice_is(doc_get_text(part, "type"), "input_text") && !slice_is(doc_get_text(part, "type"), "text"))
 			return fault_set(f, 400, "unsupported_value", param, "'%s': parts of type input_text expected.", param);
 		if (!add_text(to, doc_get_text(part, "text")))
@@ -110,7 +110,8 @@ static bool add_content(const struct doc *content, const char *param, struct buf
 /* Text, or a list of messages: users' words become the input, those of system and developer the instructions. */
 static bool read_input(const struct doc *body, struct buf *input, struct buf *instructions, struct fault *f)
 {
-	const struct doc *d = doc_get(body, "input");
+	const struct doc *d = doc_get(body, "input"), *item;
+	size_t i = 0;
 
 	if (doc_get(body, "instructions") && doc_type(doc_get(body, "instructions")) != DOC_NULL &&
 	    !add_content(doc_get(body, "instructions"), "instructions", instructions, f))
@@ -119,13 +120,12 @@ static bool read_input(const struct doc *body, struct buf *input, struct buf *in
 		return add_content(d, "input", input, f);
 	if (doc_type(d) != DOC_ARRAY)
 		return fault_set(f, 400, d ? "invalid_type" : "missing_required_parameter", "input", "'input': text or a list of messages expected.");
-	for (size_t i = 0; i < doc_count(d); i++) {
-		const struct doc *item = doc_at(d, i);
+	DOC_ITEMS(d, &item) {
 		struct slice role = doc_get_text(item, "role");
 		bool user = slice_is(role, "user");
 		char param[64];
 
-		(void)snprintf(param, sizeof(param), "input[%zu]", i); /* always fits */
+		(void)snprintf(param, sizeof(param), "input[%zu]", i++); /* always fits */
 		if (!user && !slice_is(role, "system") && !slice_is(role, "developer"))
 			return fault_set(f, 400, "unsupported_value", param, "'%s.role': user, system or developer expected.", param);
 		if (!add_content(doc_get(item, "content"), param, user ? input : instructions, f))
@@ -136,13 +136,15 @@ static bool read_input(const struct doc *body, struct buf *input, struct buf *in
 
 static bool wants_python(const struct doc *body, bool *out, struct fault *f)
 {
-	const struct doc *tools = doc_get(body, "tools");
+	const struct doc *tools = doc_get(body, "tools"), *tool;
+	size_t i = 0;
 
 	if (doc_type(tools) != DOC_NONE && doc_type(tools) != DOC_NULL && doc_type(tools) != DOC_ARRAY)
 		return fault_set(f, 400, "invalid_type", "tools", "'tools': a list expected.");
-	for (size_t i = 0; i < doc_count(tools); i++) {
-		if (!slice_is(doc_get_text(doc_at(tools, i), "type"), "code_interpreter"))
+	DOC_ITEMS(tools, &tool) {
+		if (!slice_is(doc_get_text(tool, "type"), "code_interpreter"))
 			return fault_set(f, 400, "unsupported_value", "tools", "'tools[%zu].type': code_interpreter expected.", i);
+		i++;
 		*out = true;
 	}
 	return true;

@@ -58,7 +58,27 @@ static void what_is_not_strict_json_is_refused_by_its_code(void **state)
 		{ "NaN", "json_syntax" },
 		{ "Infinity", "json_syntax" },
 		{ "1e999", "json_number" },
+		{ "[1,1e400]", "json_number" },
+		{ "-1e400", "json_number" },
 		{ "9223372036854775808", "json_number" },
+		{ "-9223372036854775809", "json_number" },
+		{ "18446744073709551615", "json_number" },
+		{ "18446744073709551616", "json_number" },
+		{ "123456789012345678901234567890", "json_number" },
+		{ "+1", "json_syntax" },
+		{ "1.", "json_syntax" },
+		{ ".5", "json_syntax" },
+		{ "0x10", "json_syntax" },
+		{ "-", "json_syntax" },
+		{ "tru", "json_syntax" },
+		{ "nan", "json_syntax" },
+		{ " \n", "json_syntax" },
+		{ "[1,]", "json_syntax" },
+		{ "[1] // said", "json_syntax" },
+		{ "/* said */ 1", "json_syntax" },
+		{ "\xEF\xBB\xBF{}", "json_syntax" },
+		{ "{\"a\":1,\"b\":[{\"c\":1,\"d\":2,\"c\":3}]}", "json_duplicate_key" },
+		{ "{\"\":1,\"\":2}", "json_duplicate_key" },
 		{ "{\"a\":1,\"a\":2}", "json_duplicate_key" },
 		{ "{\"a\":1,\"\\u0061\":2}", "json_duplicate_key" },
 		{ "{\"x\":{\"a\":1,\"a\":2}}", "json_duplicate_key" },
@@ -68,6 +88,12 @@ static void what_is_not_strict_json_is_refused_by_its_code(void **state)
 		{ "\"\xFF\"", "json_utf8" },
 		{ "\"\xED\xA0\x80\"", "json_utf8" },
 		{ "\"\\ud800\"", "json_syntax" },
+		{ "\"\\udc00\"", "json_syntax" },
+		{ "\"\\ud800x\"", "json_syntax" },
+		{ "\"\\ud800\\u0041\"", "json_syntax" },
+		{ "\"\xC0\x80\"", "json_utf8" },
+		{ "\"\xF4\x90\x80\x80\"", "json_utf8" },
+		{ "{\"\xC3\":1}", "json_utf8" },
 	};
 
 	(void)state;
@@ -98,6 +124,158 @@ static void reason_tells_the_place_but_not_the_content(void **state)
 	assert_null(strstr(err.text, "secret"));
 	assert_int_equal(doc_read(SLICE_LITERAL("{\n\"a\":\"\\u0000\"}"), MUCH, &d, &err), RC_NEVER);
 	assert_non_null(strstr(err.text, "line 2 column 6"));
+}
+
+static void every_refusal_names_its_place(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "{\"a\": [\"x\\\"]},\", -1.5e3, true],\n  \"b\":  18446744073709551615}", "line 2 column 9: a number" },
+		{ "[1,\n\"\\\\\\\"\\u0000\"]", "line 2 column 6: text may not hold NUL" },
+		{ "{\"a\":{},\"b\":[],\n\"a\":0}", "line 2 column 1: the same key" },
+		{ "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", "line 2 column 1: nested too deep" },
+		{ "[1,\n2} ", "line 2 column 2: not JSON" },
+		{ "[1]\n 2", "line 2 column 2: something stands behind" },
+		{ "[\n", "line 2 column 1: ends too early" },
+		{ "[\n\"\xFF\"]", "line 2 column 2: not UTF-8" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct doc *d;
+		struct err err;
+
+		assert_int_equal(doc_read(slice_text(cases[i][0]), MUCH, &d, &err), RC_NEVER);
+		if (strncmp(err.text, cases[i][1], strlen(cases[i][1])) != 0)
+			fail_msg("case %zu: %s", i, err.text);
+	}
+}
+
+static void numbers_keep_their_last_digit(void **state)
+{
+	static const struct { const char *text; enum doc_type type; int64_t whole; } cases[] = {
+		{ "9223372036854775807", DOC_INT, INT64_MAX }, { "-9223372036854775808", DOC_INT, INT64_MIN }, { "0", DOC_INT, 0 },
+		{ "-0", DOC_INT, 0 }, { "-0.0", DOC_REAL, 0 }, { "1e2", DOC_REAL, 100 }, { "9007199254740993", DOC_INT, 9007199254740993 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		AUTO_DOC struct doc *d = NULL;
+		struct err err;
+		int64_t whole = -1;
+		double real = -1;
+
+		assert_int_equal(doc_read(slice_text(cases[i].text), MUCH, &d, &err), RC_OK);
+		assert_int_equal(doc_type(d), cases[i].type);
+		assert_int_equal(doc_int(d, &whole), cases[i].type == DOC_INT);
+		assert_true(whole == (cases[i].type == DOC_INT ? cases[i].whole : -1));
+		assert_true(doc_real(d, &real) && real == (double)cases[i].whole);
+	}
+}
+
+/* The members "<prefix>0" to "<prefix>count-1", and one more. */
+static void many_members(struct buf *out, size_t count, const char *prefix, const char *more)
+{
+	assert_int_equal(buf_add_text(out, "{"), RC_OK);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(buf_printf(out, "\"%s%zu\":%zu,", prefix, i, i), RC_OK);
+	assert_int_equal(buf_printf(out, "\"%s\":-1}", more), RC_OK);
+}
+
+static void a_key_is_found_twice_in_an_object_of_any_size(void **state)
+{
+	static const size_t counts[] = { 1, 2, 23, 24, 25, 26, 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(counts); i++) {
+		for (size_t k = 0; k < counts[i]; k += counts[i] > 100 ? 111 : 1) {
+			AUTO_BUF struct buf text = BUF_INIT(MUCH);
+			char again[32];
+
+			(void)snprintf(again, sizeof(again), "\\u006b%zu", k); /* fits */
+			many_members(&text, counts[i], "k", again);
+			assert_refused(buf_slice(&text), "json_duplicate_key");
+		}
+		{
+			AUTO_BUF struct buf text = BUF_INIT(MUCH);
+			AUTO_DOC struct doc *d = NULL;
+			struct err err;
+
+			many_members(&text, counts[i], "k", "k");
+			assert_int_equal(doc_read(buf_slice(&text), MUCH, &d, &err), RC_OK);
+			assert_int_equal(doc_count(d), counts[i] + 1);
+			assert_int_equal(doc_get_int(d, "k", 0), -1);
+		}
+	}
+}
+
+/* Comparing each key with each would take 5,000,000,000 steps. */
+static void a_hundred_thousand_members_are_no_work(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT(64 << 20);
+	AUTO_DOC struct doc *d = NULL;
+	const struct doc *value;
+	const char *key;
+	struct err err;
+	int64_t n, sum = 0;
+
+	(void)state;
+	many_members(&text, 100000, "a prefix that all of them have and that has to be compared ", "more");
+	assert_int_equal(doc_read(buf_slice(&text), 64 << 20, &d, &err), RC_OK);
+	DOC_EACH(d, &key, &value)
+		sum += doc_int(value, &n) ? n : 0;
+	assert_int_equal(sum, INT64_C(100000) * 99999 / 2 - 1);
+	assert_int_equal(doc_get_int(d, "more", 0), -1);
+}
+
+/* Going to each item from the start would take 5,000,000,000 steps. */
+static void a_hundred_thousand_items_are_no_work(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT(MUCH);
+	AUTO_DOC struct doc *d = NULL;
+	const struct doc *item;
+	struct err err;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(buf_add_text(&text, "["), RC_OK);
+	for (int i = 0; i < 100000; i++)
+		assert_int_equal(buf_add_text(&text, i % 2 ? "{}," : "[7],"), RC_OK);
+	assert_int_equal(buf_add_text(&text, "8]"), RC_OK);
+	assert_int_equal(doc_read(buf_slice(&text), MUCH, &d, &err), RC_OK);
+	DOC_ITEMS(d, &item) {
+		assert_int_equal(doc_type(item), count == 100000 ? DOC_INT : count % 2 ? DOC_OBJECT : DOC_ARRAY);
+		count++;
+	}
+	assert_int_equal(count, 100001);
+	assert_int_equal(doc_type(doc_at(d, 100000)), DOC_INT);
+}
+
+static void depth_counts_objects_too(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT(MUCH);
+	struct doc *d = NULL;
+	struct err err;
+
+	(void)state;
+	for (int depth = 1; depth < DOC_DEPTH; depth++)
+		assert_int_equal(buf_add_text(&text, depth % 2 ? "{\"[[{{\":" : "[{},[],"), RC_OK);
+	assert_int_equal(buf_add_text(&text, "[]"), RC_OK);
+	for (int depth = DOC_DEPTH - 1; depth > 0; depth--)
+		assert_int_equal(buf_add_text(&text, depth % 2 ? "}" : "]"), RC_OK);
+	assert_int_equal(doc_read(buf_slice(&text), MUCH, &d, &err), RC_OK);
+	doc_free(d);
+	memcpy(strstr(text.data, "[]}"), "{}}", 3);
+	assert_int_equal(doc_read(buf_slice(&text), MUCH, &d, &err), RC_OK);
+	doc_free(d);
+	buf_cut(&text, 0);
+	assert_int_equal(buf_add_text(&text, "[0,"), RC_OK);
+	for (int depth = 0; depth < DOC_DEPTH; depth++)
+		assert_int_equal(buf_add_text(&text, "{\"a\":"), RC_OK);
+	assert_int_equal(buf_add_text(&text, "1"), RC_OK);
+	for (int depth = 0; depth < DOC_DEPTH; depth++)
+		assert_int_equal(buf_add_text(&text, "}"), RC_OK);
+	assert_int_equal(buf_add_text(&text, "]"), RC_OK);
+	assert_refused(buf_slice(&text), "json_too_deep");
 }
 
 static void depth_is_counted_outside_of_text_only(void **state)
@@ -277,6 +455,12 @@ int main(void)
 		cmocka_unit_test(what_is_not_strict_json_is_refused_by_its_code),
 		cmocka_unit_test(a_backslash_before_u0000_is_only_text),
 		cmocka_unit_test(reason_tells_the_place_but_not_the_content),
+		cmocka_unit_test(every_refusal_names_its_place),
+		cmocka_unit_test(numbers_keep_their_last_digit),
+		cmocka_unit_test(a_key_is_found_twice_in_an_object_of_any_size),
+		cmocka_unit_test(a_hundred_thousand_members_are_no_work),
+		cmocka_unit_test(a_hundred_thousand_items_are_no_work),
+		cmocka_unit_test(depth_counts_objects_too),
 		cmocka_unit_test(depth_is_counted_outside_of_text_only),
 		cmocka_unit_test(size_is_checked_first),
 		cmocka_unit_test(files_are_read_with_a_ceiling),
