@@ -122,7 +122,6 @@ static const struct row rows_producer[] = {
 	{ "enable.idempotence", "true" },
 	{ "linger.ms", "0" },
 	{ "message.timeout.ms", "30000" },
-	{ "partitioner", "murmur2_random" },
 	{ "queue.buffering.max.messages", "100000" },
 	{ "queue.buffering.max.kbytes", "524288" },
 	{ NULL, NULL },

@@ -30,13 +30,15 @@ MUSTCHECK enum rc kafka_producer_open(struct loop *l, const struct kafka_conf *c
 /* Ask for metadata, so that the first publish is not slow.  done when all are known or timeout. */
 void kafka_producer_warm(struct kafka_producer *p, const char *const *topics, size_t count);
 /* Publish; done(arg, RC_OK) after all in-sync replicas have it.  RC_LATER: not, or not known (timeout); RC_NEVER: too large, no such topic.
- * bytes and headers are copied before return.  partition -1: by key (murmur2).  Returns RC_LATER at once if the queue is full: done is then not called. */
+ * bytes and headers are copied before return.  partition -1: the next one, after run messages that follow closely on each other (0: after each).
+ * Returns RC_LATER at once if the queue is full: done is then not called. */
 struct kafka_message {
 	const char *topic;
 	int32_t partition;
 	struct slice key, bytes;
 	const struct kafka_header *headers;
 	size_t header_count;
+	int run;
 };
 typedef void kafka_published(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err);
 MUSTCHECK enum rc kafka_publish(struct kafka_producer *p, const struct kafka_message *m, kafka_published *done, void *arg, struct err *err);

@@ -5,9 +5,9 @@
  * acknowledged is reported RC_LATER, a new client takes its place, the old one is destroyed when its last report came.
  * A struct pending lives from kafka_publish() to its delivery report, which librdkafka always gives.
  *
- * A gate before each partition.  An idempotent producer sends nothing to a partition that has five messages in flight, and while more of them
- * wait librdkafka's thread runs in circles until the acknowledgement (2.15.1: more than half of a worker's time).  So they wait here instead,
- * and all go at once when the partition's last acknowledgement has come: the batches are the same, the circles are gone.
+ * Runs.  A request to the broker holds messages of one partition, and costs it as much for one message as for fifty.  What is published
+ * close together therefore goes to one partition (as many as the caller allows), what follows to the next: the idea of KIP-480, for messages
+ * with a key as well, because nobody here looks for a key in a certain partition.  Evener than by key, too.
  */
 #include "io/kafka_internal.h"
 
@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/mem.h"
 
 enum {
@@ -25,28 +26,13 @@ enum {
 	PURGE_WAIT_MS = 500,
 	TOPICS_MAX = 64,
 	RENEW_MS = 1000,
-	IN_FLIGHT_MAX = 5,   /* messages of a partition; librdkafka's RD_KAFKA_IDEMP_MAX_INFLIGHT */
-	LEARN_MS = 1000,     /* how often the number of partitions is learned anew */
-	HELD_MAX = 100000,   /* as queue.buffering.max.messages */
-};
-
-struct part {
-	size_t in_flight;
-	struct pending *held, **last;
 };
 
 struct pending {
-	struct pending *next; /* while free, or held */
+	struct pending *next; /* while free */
 	struct kafka_producer *producer;
 	kafka_published *done;
 	void *arg;
-	struct part *part;    /* NULL: librdkafka chose, it is not counted */
-	/* held: */
-	rd_kafka_topic_t *rkt;
-	int32_t partition;
-	char *key, *bytes;
-	size_t key_len, len;
-	rd_kafka_headers_t *headers;
 };
 
 struct client {
@@ -57,10 +43,9 @@ struct client {
 	struct topic {
 		char *name;
 		rd_kafka_topic_t *rkt;
-		_Atomic int32_t partitions; /* as librdkafka last told the partitioner, on any of its threads; 0: not yet */
-		int64_t learn_ms;           /* the next message goes by the partitioner after this */
-		struct part **parts;
-		int32_t part_count;
+		_Atomic uint32_t at;  /* modulo the number of partitions, which only librdkafka knows: where the run goes */
+		int left;             /* of the run */
+		int64_t run_ms;       /* when it began: it ends with the turn of the loop */
 	} topics[TOPICS_MAX];
 };
 
@@ -72,14 +57,13 @@ struct kafka_producer {
 	rd_kafka_t *groups; /* for questions about groups; NULL before the first */
 	struct kafka_port groups_port;
 	struct pending *free;
-	size_t unacknowledged, held;
+	size_t unacknowledged;
 	int64_t answered_ms;
 	bool answered, fatal, closing;
 	struct timer *probe;
 };
 
 static enum rc client_open(struct kafka_producer *p, struct client **out, struct err *err);
-static void let_go(struct client *c, struct part *part);
 
 struct loop *kafka_producer_loop(struct kafka_producer *p)
 {
@@ -142,15 +126,12 @@ static void report(struct client *c, const rd_kafka_message_t *m)
 	struct kafka_producer *p = c->producer;
 	struct pending *one = m->_private;
 	kafka_published *done = one->done;
-	struct part *part = one->part;
 	void *arg = one->arg;
 	struct err err;
 	enum rc rc;
 
 	pending_free(p, one);
 	p->unacknowledged--;
-	if (part && --part->in_flight == 0)
-		let_go(c, part);
 	if (!m->err && m->offset >= 0) {
 		kafka_producer_answered(p);
 		done(arg, RC_OK, m->partition, m->offset, NULL);
@@ -193,15 +174,8 @@ static void client_free(struct client *c, int64_t timeout_ms)
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->topic_count; i++) {
-		struct topic *t = &c->topics[i];
-
-		for (int32_t k = 0; k < t->part_count; k++) {
-			assert(!t->parts[k]->held); /* let go when their client was given up */
-			mem_free(t->parts[k]);
-		}
-		mem_free(t->parts);
-		rd_kafka_topic_destroy(t->rkt);
-		mem_free(t->name);
+		rd_kafka_topic_destroy(c->topics[i].rkt);
+		mem_free(c->topics[i].name);
 	}
 	kafka_port_close(&c->port);
 	kafka_client_destroy(c->rk, true, timeout_ms);
@@ -224,14 +198,6 @@ static enum rc client_open(struct kafka_producer *p, struct client **out, struct
 	return RC_OK;
 }
 
-static void give_up_held(struct client *c)
-{
-	for (size_t i = 0; c && i < c->topic_count; i++) {
-		for (int32_t k = 0; k < c->topics[i].part_count; k++)
-			let_go(c, c->topics[i].parts[k]);
-	}
-}
-
 /* After a fatal error: the old client's messages come back as RC_LATER, new ones go to a new client. */
 static void renew(struct kafka_producer *p)
 {
@@ -245,7 +211,6 @@ static void renew(struct kafka_producer *p)
 	p->old = p->now;
 	p->now = fresh;
 	p->fatal = false;
-	give_up_held(p->old);
 	if (p->old)
 		(void)rd_kafka_purge(p->old->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
 		                                         RD_KAFKA_PURGE_F_NON_BLOCKING); /* only fails for consumers */
@@ -285,19 +250,40 @@ enum rc kafka_producer_open(struct loop *l, const struct kafka_conf *c, struct k
 	return RC_OK;
 }
 
-/* thread: any of librdkafka's, and ours */
+/* The next partition from the run's on that has a leader.  thread: any of librdkafka's, and ours */
 static int32_t choose(const rd_kafka_topic_t *rkt, const void *key, size_t len, int32_t count, void *topic, void *message)
 {
 	struct topic *t = topic;
+	uint32_t at = atomic_load_explicit(&t->at, memory_order_relaxed);
 
-	atomic_store_explicit(&t->partitions, count, memory_order_relaxed);
-	return rd_kafka_msg_partitioner_murmur2_random(rkt, key, len, count, NULL, message);
+	(void)key;
+	(void)len;
+	(void)message;
+	for (int32_t i = 0; i < count; i++) {
+		int32_t one = (int32_t)((at + (uint32_t)i) % (uint32_t)count);
+
+		if (rd_kafka_topic_partition_available(rkt, one))
+			return one;
+	}
+	return (int32_t)(at % (uint32_t)count);
+}
+
+/* This message goes on with the run, or begins the next. */
+static void run_on(struct topic *t, int run, int64_t now_ms)
+{
+	if (t->left == 0 || t->run_ms != now_ms) {
+		atomic_fetch_add_explicit(&t->at, 1, memory_order_relaxed);
+		t->left = run > 1 ? run : 1;
+		t->run_ms = now_ms;
+	}
+	t->left--;
 }
 
 static struct topic *topic_of(struct client *c, const char *name)
 {
 	rd_kafka_topic_conf_t *conf;
 	struct topic *t;
+	uint32_t first;
 
 	for (size_t i = 0; i < c->topic_count; i++) {
 		if (c->topics[i].name == name || strcmp(c->topics[i].name, name) == 0)
@@ -315,6 +301,8 @@ static struct topic *topic_of(struct client *c, const char *name)
 		return NULL;
 	}
 	t->name = mem_text(name);
+	digest_random(&first, sizeof(first)); /* not all programs begin with the same partition */
+	atomic_init(&t->at, first);
 	c->topic_count++;
 	return t;
 }
@@ -355,30 +343,9 @@ static struct pending *pending_take(struct kafka_producer *p, kafka_published *d
 	return one;
 }
 
-/* The partition of this key and its gate; NULL: librdkafka is to choose, and tells us how many there are. */
-static struct part *gate_of(struct client *c, struct topic *t, struct slice key, int32_t *partition)
-{
-	int32_t count = atomic_load_explicit(&t->partitions, memory_order_relaxed);
-	int64_t now = loop_now_ms(c->producer->loop);
-
-	if (count <= 0 || key.len == 0 || now >= t->learn_ms) {
-		t->learn_ms = now + LEARN_MS;
-		return NULL;
-	}
-	if (count > t->part_count) {
-		t->parts = mem_resize(t->parts, (size_t)count * sizeof(*t->parts));
-		for (int32_t i = t->part_count; i < count; i++) {
-			t->parts[i] = mem_new(sizeof(struct part));
-			t->parts[i]->last = &t->parts[i]->held;
-		}
-		t->part_count = count;
-	}
-	*partition = rd_kafka_msg_partitioner_murmur2(t->rkt, key.ptr, key.len, count, NULL, NULL);
-	return t->parts[*partition];
-}
-
-/* Hand it to librdkafka, which copies bytes unless they are one's own to give away.  On failure headers and bytes stay the caller's. */
-static enum rc produce(struct client *c, struct pending *one, struct slice key, struct slice bytes, int flags, struct err *err)
+/* Hand it to librdkafka, which copies bytes.  On failure headers stay the caller's. */
+static enum rc produce(struct client *c, struct topic *t, struct pending *one, const struct kafka_message *m, rd_kafka_headers_t *headers,
+                       struct err *err)
 {
 	struct kafka_producer *p = c->producer;
 	rd_kafka_error_t *failed;
@@ -388,31 +355,28 @@ static enum rc produce(struct client *c, struct pending *one, struct slice key, 
 	size_t n = 0;
 
 	vus[n].vtype = RD_KAFKA_VTYPE_RKT;
-	vus[n++].u.rkt = one->rkt;
+	vus[n++].u.rkt = t->rkt;
 	vus[n].vtype = RD_KAFKA_VTYPE_PARTITION;
-	vus[n++].u.i32 = one->partition;
+	vus[n++].u.i32 = m->partition >= 0 ? m->partition : RD_KAFKA_PARTITION_UA;
 	vus[n].vtype = RD_KAFKA_VTYPE_KEY;
-	vus[n].u.mem.ptr = (void *)key.ptr;
-	vus[n++].u.mem.size = key.len;
+	vus[n].u.mem.ptr = (void *)m->key.ptr;
+	vus[n++].u.mem.size = m->key.len;
 	vus[n].vtype = RD_KAFKA_VTYPE_VALUE;
-	vus[n].u.mem.ptr = (void *)bytes.ptr;
-	vus[n++].u.mem.size = bytes.len;
+	vus[n].u.mem.ptr = (void *)m->bytes.ptr;
+	vus[n++].u.mem.size = m->bytes.len;
 	vus[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-	vus[n++].u.i = flags;
+	vus[n++].u.i = RD_KAFKA_MSG_F_COPY;
 	vus[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
 	vus[n++].u.ptr = one;
-	if (one->headers) {
+	if (headers) {
 		vus[n].vtype = RD_KAFKA_VTYPE_HEADERS;
-		vus[n++].u.headers = one->headers;
+		vus[n++].u.headers = headers;
 	}
 	failed = rd_kafka_produceva(c->rk, vus, n);
-	if (!failed) {
-		if (one->part)
-			one->part->in_flight++;
+	if (!failed)
 		return RC_OK;
-	}
 	code = rd_kafka_error_code(failed);
-	rc = kafka_err(err, kafka_rc(code), code, rd_kafka_topic_name(one->rkt));
+	rc = kafka_err(err, kafka_rc(code), code, m->topic);
 	if (code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_error_is_fatal(failed)) {
 		p->fatal = true;
 		timer_set(p->probe, 0);
@@ -421,73 +385,23 @@ static enum rc produce(struct client *c, struct pending *one, struct slice key, 
 	return rc;
 }
 
-static void hold(struct kafka_producer *p, struct part *part, struct pending *one, const struct kafka_message *m)
-{
-	one->key = mem_text_n(m->key.ptr, m->key.len);
-	one->key_len = m->key.len;
-	one->bytes = mem_text_n(m->bytes.ptr, m->bytes.len);
-	one->len = m->bytes.len;
-	one->next = NULL;
-	*part->last = one;
-	part->last = &one->next;
-	p->held++;
-}
-
-/* Everything that waits at this gate: to librdkafka, or back to those who sent it if its client is given up. */
-static void let_go(struct client *c, struct part *part)
-{
-	struct kafka_producer *p = c->producer;
-	struct pending *one = part->held, *next;
-
-	part->held = NULL;
-	part->last = &part->held;
-	for (; one; one = next) {
-		struct err err;
-		enum rc rc = RC_LATER;
-
-		next = one->next;
-		p->held--;
-		if (c == p->now && !p->closing)
-			rc = produce(c, one, slice_of(one->key, one->key_len), slice_of(one->bytes, one->len), RD_KAFKA_MSG_F_FREE, &err);
-		else
-			(void)err_set(&err, RC_LATER, "no_producer", "this producer is given up"); /* rc is */
-		mem_free(one->key);
-		if (rc == RC_OK)
-			continue;
-		mem_free(one->bytes);
-		if (one->headers)
-			rd_kafka_headers_destroy(one->headers);
-		p->unacknowledged--;
-		one->done(one->arg, rc, one->partition, -1, &err);
-		pending_free(p, one);
-	}
-}
-
 enum rc kafka_publish(struct kafka_producer *p, const struct kafka_message *m, kafka_published *done, void *arg, struct err *err)
 {
 	struct topic *t = p->now ? topic_of(p->now, m->topic) : NULL;
+	rd_kafka_headers_t *headers;
 	struct pending *one;
 	enum rc rc;
 
 	if (!t)
 		return err_set(err, RC_LATER, "no_producer", "%s: no producer at the moment", m->topic);
-	if (p->held >= HELD_MAX)
-		return err_set(err, RC_LATER, "_QUEUE_FULL", "%s: too many messages wait for their acknowledgement", m->topic);
 	one = pending_take(p, done, arg);
-	one->rkt = t->rkt;
-	one->partition = m->partition >= 0 ? m->partition : RD_KAFKA_PARTITION_UA;
-	one->headers = headers_of(m);
+	headers = headers_of(m);
 	if (m->partition < 0)
-		one->part = gate_of(p->now, t, m->key, &one->partition);
-	if (one->part && (one->part->held || one->part->in_flight >= IN_FLIGHT_MAX)) {
-		hold(p, one->part, one, m);
-		p->unacknowledged++;
-		return RC_OK;
-	}
-	rc = produce(p->now, one, m->key, m->bytes, RD_KAFKA_MSG_F_COPY, err);
+		run_on(t, m->run, loop_now_ms(p->loop));
+	rc = produce(p->now, t, one, m, headers, err);
 	if (rc != RC_OK) {
-		if (one->headers)
-			rd_kafka_headers_destroy(one->headers); /* taken only on success */
+		if (headers)
+			rd_kafka_headers_destroy(headers); /* taken only on success */
 		pending_free(p, one);
 		return rc;
 	}
@@ -524,7 +438,6 @@ void kafka_producer_close(struct kafka_producer *p, int64_t timeout_ms)
 	drain(p->old, clock_mono_ms() + timeout_ms);
 	drain(p->now, clock_mono_ms() + timeout_ms);
 	p->closing = true;
-	give_up_held(p->now);
 	if (p->unacknowledged > 0 && p->now) {
 		(void)rd_kafka_purge(p->now->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* a producer: cannot fail */
 		drain(p->now, clock_mono_ms() + PURGE_WAIT_MS);

@@ -32,16 +32,19 @@ static const char *const topic_names[TOPIC_COUNT][LANE_COUNT] = {
 /* The longest deadline and two days: nothing that is still owed an answer may fall out of the log. */
 #define RETENTION_MS (LIMIT_DEADLINE_MS_MAX + INT64_C(2) * 24 * 3600 * 1000)
 
+/* Long enough that a request to the broker is shared, short enough that no consumer gets much more than another. */
+enum { RUN = 64 };
+
 static const struct topic_spec topic_specs[TOPIC_COUNT] = {
-	{ TOPIC_REQUESTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, "signed requests, and repairs that go round again" },
-	{ TOPIC_PROMPTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, "requests that the input gate let pass" },
-	{ TOPIC_CANDIDATES, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, "with the model's answer, nothing in it judged yet" },
-	{ TOPIC_PROGRAMS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, "with the programs that the code gate let pass" },
-	{ TOPIC_RUNS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, "with how the program ended" },
-	{ TOPIC_RESULTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, "ends: released, refused, held, failed, expired, cancelled" },
-	{ TOPIC_DEAD, 3, LIMIT_DEAD_BYTES, RETENTION_MS, "what could not be handled: the bytes as they came, and why" },
-	{ TOPIC_ALERTS, 3, LIMIT_MESSAGE_BYTES, RETENTION_MS, "what the monitor found unusual" },
-	{ TOPIC_CONTROL, 1, LIMIT_MESSAGE_BYTES, RETENTION_MS, "hints to every worker: cancelled, deleted" },
+	{ TOPIC_REQUESTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, RUN, "signed requests, and repairs that go round again" },
+	{ TOPIC_PROMPTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, 1, "requests that the input gate let pass" },
+	{ TOPIC_CANDIDATES, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, RUN, "with the model's answer, nothing in it judged yet" },
+	{ TOPIC_PROGRAMS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, 1, "with the programs that the code gate let pass" },
+	{ TOPIC_RUNS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, RUN, "with how the program ended" },
+	{ TOPIC_RESULTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, RUN, "ends: released, refused, held, failed, expired, cancelled" },
+	{ TOPIC_DEAD, 3, LIMIT_DEAD_BYTES, RETENTION_MS, RUN, "what could not be handled: the bytes as they came, and why" },
+	{ TOPIC_ALERTS, 3, LIMIT_MESSAGE_BYTES, RETENTION_MS, RUN, "what the monitor found unusual" },
+	{ TOPIC_CONTROL, 1, LIMIT_MESSAGE_BYTES, RETENTION_MS, 1, "hints to every worker: cancelled, deleted" },
 };
 
 static const struct flow_step steps[] = {

@@ -49,6 +49,7 @@ struct topic_spec {
 	int partitions;        /* to start with; one for control, so that it has an order */
 	int64_t max_bytes;     /* max.message.bytes */
 	int64_t retention_ms;  /* exceeds the longest deadline by two days */
+	int run;               /* messages that may go to one partition in a row, so that they travel together; 1 where each is long work */
 	const char *holds;     /* one line for README and `airlock topics` */
 };
 const struct topic_spec *topic_spec(enum topic t);

@@ -22,19 +22,19 @@ enum {
 	SAMPLE_FIRST = 5,
 };
 
-static const char *topic_for(const struct work *w)
+static enum topic topic_for(const struct work *w)
 {
 	const struct flow_step *step = w->job.stage->step;
 
 	switch (w->fate) {
 	case FATE_PASSED:
-		return topic_name(flow_next(step, w->job.request.own_program, w->job.request.execute), w->job.lane);
+		return flow_next(step, w->job.request.own_program, w->job.request.execute);
 	case FATE_REPAIRED:
-		return topic_name(step->repairs_to, w->job.lane);
+		return step->repairs_to;
 	case FATE_DEAD:
-		return topic_name(TOPIC_DEAD, w->job.lane);
+		return TOPIC_DEAD;
 	default:
-		return topic_name(step->ends_in, w->job.lane);
+		return step->ends_in;
 	}
 }
 
@@ -99,7 +99,7 @@ static bool is_about_message(const struct err *err)
 static void again_later(struct work *w, const struct err *err)
 {
 	if (w->publish_tries == 3)
-		log_line(LOG_WARN, "publish fails, trying on", LOG_T("topic", topic_for(w)), LOG_T("code", err->code), LOG_T("why", err->text));
+		log_line(LOG_WARN, "publish fails, trying on", LOG_T("topic", topic_name(topic_for(w), w->job.lane)), LOG_T("code", err->code), LOG_T("why", err->text));
 	w->due_ms = loop_now_ms(w->job.stage->loop) +
 	            clock_backoff_ms(w->publish_tries++, PUBLISH_BACKOFF_MS, PUBLISH_BACKOFF_MAX_MS) + 1;
 	work_set_timer(w);
@@ -144,12 +144,15 @@ static void on_published(void *arg, enum rc rc, int32_t partition, int64_t offse
 	crash_at(CRASH_PUBLISH_COUNTED);
 }
 
-static void send(struct work *w, const struct kafka_message *m)
+static void send(struct work *w, struct kafka_message *m)
 {
+	enum topic t = topic_for(w);
 	struct err err;
 	enum rc rc;
 
 	crash_at(w->fate == FATE_DEAD ? CRASH_DEAD_BEGUN : w->fate == FATE_CANCELLED ? CRASH_CANCEL_BEGUN : CRASH_PUBLISH_BEGUN);
+	m->topic = topic_name(t, w->job.lane);
+	m->run = topic_spec(t)->run;
 	rc = kafka_publish(w->job.stage->producer, m, on_published, w, &err);
 	crash_at(CRASH_PUBLISH_SENT);
 	if (rc != RC_OK)
@@ -184,7 +187,7 @@ static void send_message(struct work *w)
 		{ SLICE_LITERAL("airlock-deadline"), slice_of(deadline, (size_t)n) },
 		{ SLICE_LITERAL("traceparent"), r->traceparent },
 	};
-	struct kafka_message m = { .topic = topic_for(w), .partition = -1, .key = r->id_text, .headers = headers };
+	struct kafka_message m = { .partition = -1, .key = r->id_text, .headers = headers };
 
 	m.header_count = r->traceparent.len > 0 ? 4 : 3;
 	if (build(w, &bytes) != RC_OK) {
@@ -209,7 +212,7 @@ static void send_dead(struct work *w)
 		.topic = slice_text(k->at.topic), .partition = k->at.partition, .offset = k->offset, .timestamp_ms = k->timestamp_ms,
 		.group = slice_text(w->part->lane->group), .by = s->self, .code = slice_text(w->why), .message = slice_text(w->why_text),
 	};
-	struct kafka_message m = { .topic = topic_for(w), .partition = -1, .key = k->key, .bytes = k->bytes, .headers = headers };
+	struct kafka_message m = { .partition = -1, .key = k->key, .bytes = k->bytes, .headers = headers };
 	size_t count = 0;
 	enum rc rc = dead_write(s->keys, &dead, k->bytes, &scratch, made, &count);
 

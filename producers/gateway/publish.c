@@ -31,7 +31,8 @@ static enum rc send(struct gateway *g, const struct uuid *id, enum topic t, enum
                     kafka_published *done, void *arg, struct err *err)
 {
 	char key[UUID_TEXT_BYTES];
-	struct kafka_message m = { .topic = topic_name(t, lane), .partition = -1, .bytes = bytes, .headers = h->list, .header_count = h->count };
+	struct kafka_message m = { .topic = topic_name(t, lane), .partition = -1, .bytes = bytes, .headers = h->list, .header_count = h->count,
+		                   .run = topic_spec(t)->run };
 
 	uuid_text(id, key);
 	m.key = slice_text(key);

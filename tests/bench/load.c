@@ -169,7 +169,7 @@ static bool publish(struct load *l, struct one *o)
 		{ SLICE_LITERAL("airlock-deadline"), SLICE_EMPTY },
 	};
 	struct kafka_message m = { .topic = topic_name(TOPIC_REQUESTS, LANE_INTERACTIVE), .partition = -1, .bytes = slice_of(o->bytes, o->len),
-		                   .headers = heads, .header_count = COUNT_OF(heads) };
+		                   .headers = heads, .header_count = COUNT_OF(heads), .run = topic_spec(TOPIC_REQUESTS)->run };
 	const char *at = strstr(o->bytes, "\"deadline_ms\":");
 
 	uuid_text(&o->id, key);

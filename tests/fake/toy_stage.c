@@ -132,7 +132,7 @@ void rig_send_bytes(struct rig *r, const char *topic, int32_t partition, struct 
 		{ SLICE_LITERAL("airlock-deadline"), slice_of(deadline, (size_t)snprintf(deadline, sizeof(deadline), "%lld", (long long)deadline_ms)) },
 		{ SLICE_LITERAL("x-own"), SLICE_LITERAL("kept") },
 	};
-	const struct kafka_message m = { topic, partition, key, buf_slice(&r->f.bytes), headers, COUNT_OF(headers) };
+	const struct kafka_message m = { topic, partition, key, buf_slice(&r->f.bytes), headers, COUNT_OF(headers), 0 };
 	struct err err;
 
 	r->sent++;

@@ -110,7 +110,7 @@ static void on_published(void *arg, enum rc rc, int32_t partition, int64_t offse
 static void send_to(struct kafka_producer *p, const char *topic, int32_t partition, const char *key, const char *value, struct sent *s)
 {
 	const struct kafka_header h = { SLICE_LITERAL("name"), SLICE_LITERAL("value") };
-	const struct kafka_message m = { topic, partition, slice_text(key), slice_text(value), &h, 1 };
+	const struct kafka_message m = { topic, partition, slice_text(key), slice_text(value), &h, 1, 0 };
 	struct err err;
 
 	assert_int_equal(kafka_publish(p, &m, on_published, s, &err), RC_OK);
@@ -190,6 +190,51 @@ static void what_is_published_is_consumed_with_key_and_headers(void **state)
 	assert_string_equal(m.header, "name:value");
 	assert_int_equal(m.last_offset, 9);
 	kafka_consumer_close(m.c, 5000);
+}
+
+struct spread { size_t done; int32_t went[8]; };
+static bool all_went(void *arg) { struct spread *s = arg; return s->done == COUNT_OF(s->went); }
+static void went(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err)
+{
+	struct spread *s = arg;
+
+	(void)err;
+	assert_int_equal(rc, RC_OK);
+	assert_true(offset >= 0);
+	s->went[s->done++] = partition;
+}
+
+/* In a row to one partition, then to the next; each is gone through before one comes again. */
+static void messages_travel_together_in_runs(void **state)
+{
+	static const int runs[] = { 0, 1, 2 };
+	struct err err;
+
+	(void)state;
+	send_ten("four"); /* its partitions are known from here on */
+	for (size_t r = 0; r < COUNT_OF(runs); r++) {
+		struct spread s = { .done = 0 };
+		const struct kafka_message m = { "four", -1, SLICE_LITERAL("the same key"), SLICE_LITERAL("v"), NULL, 0, runs[r] };
+		int each[4] = { 0 };
+
+		for (size_t i = 0; i < COUNT_OF(s.went); i++)
+			assert_int_equal(kafka_publish(producer, &m, went, &s, &err), RC_OK);
+		assert_true(loop_until(loop, all_went, &s, WAIT_MS));
+		for (size_t i = 0; i < COUNT_OF(s.went); i++)
+			each[s.went[i]]++;
+		for (size_t i = 0; i < COUNT_OF(each); i++)
+			assert_int_equal(each[i], 2);
+	}
+	{
+		struct spread s = { .done = 0 };
+		const struct kafka_message m = { "four", -1, SLICE_LITERAL("k"), SLICE_LITERAL("v"), NULL, 0, COUNT_OF(s.went) };
+
+		for (size_t i = 0; i < COUNT_OF(s.went); i++)
+			assert_int_equal(kafka_publish(producer, &m, went, &s, &err), RC_OK);
+		assert_true(loop_until(loop, all_went, &s, WAIT_MS));
+		for (size_t i = 1; i < COUNT_OF(s.went); i++)
+			assert_int_equal(s.went[i], s.went[0]);
+	}
 }
 
 static void commit_metadata_survives_a_restart(void **state)
@@ -346,7 +391,7 @@ static void fatal_producer_error_makes_a_new_producer(void **state)
 	assert_int_equal(s.last, RC_LATER);
 	/* The producer is renewed on the loop; publishing goes on. */
 	for (int i = 0; i < 50 && t.ok == 0; i++) {
-		const struct kafka_message m = { "t", 0, SLICE_LITERAL("k"), SLICE_LITERAL("w"), NULL, 0 };
+		const struct kafka_message m = { "t", 0, SLICE_LITERAL("k"), SLICE_LITERAL("w"), NULL, 0, 0 };
 		struct err err;
 		enum rc rc = kafka_publish(producer, &m, on_published, &t, &err);
 
@@ -360,7 +405,7 @@ static void fatal_producer_error_makes_a_new_producer(void **state)
 static void too_large_a_message_is_never_published(void **state)
 {
 	static char big[5 * 1024 * 1024];
-	const struct kafka_message m = { "t", 0, SLICE_LITERAL("k"), { big, sizeof(big) }, NULL, 0 };
+	const struct kafka_message m = { "t", 0, SLICE_LITERAL("k"), { big, sizeof(big) }, NULL, 0, 0 };
 	struct sent s = { 0 };
 	struct err err;
 
@@ -521,6 +566,7 @@ int main(void)
 		T(failed_commit_is_reported),
 		T(nothing_is_fetched_before_start),
 		T(position_out_of_the_log_is_reported_and_repaired_by_seek),
+		T(messages_travel_together_in_runs),
 		T(paused_partition_delivers_again_after_resume),
 		T(second_member_gets_its_share_only_after_release),
 		T(refused_produce_is_retried_until_it_is_acknowledged),

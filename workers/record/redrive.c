@@ -172,7 +172,7 @@ static enum rc publish(struct redrive *d, struct resent *one, struct slice bytes
 	const struct request *r = &d->request;
 	char deadline[24], version[24];
 	struct kafka_header headers[4] = { { SLICE_LITERAL("airlock-version"), number(version, MESSAGE_VERSION).bytes } };
-	struct kafka_message m = { .partition = -1, .bytes = bytes, .headers = headers, .header_count = 3 };
+	struct kafka_message m = { .partition = -1, .bytes = bytes, .headers = headers, .header_count = 3, .run = topic_spec(TOPIC_REQUESTS)->run };
 	enum rc rc = message_read(bytes, &d->message, err);
 
 	if (rc == RC_OK && (d->message.count != 1 || d->message.entries[0].kind != KIND_REQUEST))
