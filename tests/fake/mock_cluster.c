@@ -133,6 +133,11 @@ int64_t mock_committed(struct mock *m, const char *group, const char *topic, int
 	return offset;
 }
 
+void mock_slow(struct mock *m, int broker, int round_trip_ms)
+{
+	(void)rd_kafka_mock_broker_set_rtt(m->cluster, broker, round_trip_ms); /* of a broker that exists: cannot fail */
+}
+
 void mock_broker_down(struct mock *m, int broker, bool down)
 {
 	if (down)

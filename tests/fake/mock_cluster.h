@@ -22,6 +22,7 @@ void mock_count_begin(struct mock *m);
 size_t mock_count(struct mock *m, enum mock_api api);
 /* What the group has committed; -1: nothing.  Blocks (the mock lists no groups, so kafka_group() cannot be asked). */
 int64_t mock_committed(struct mock *m, const char *group, const char *topic, int32_t partition);
+void mock_slow(struct mock *m, int broker, int round_trip_ms); /* until it is set to 0 */
 void mock_broker_down(struct mock *m, int broker, bool down);
 
 /* Turn the loop until *flag or until the time is over; false then. */

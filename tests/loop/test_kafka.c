@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -134,6 +135,7 @@ static bool has_four(void *arg) { struct member *m = arg; return m->assigned >= 
 static bool has_revoked(void *arg) { struct member *m = arg; return m->revoked >= 1; }
 static bool has_out_of_log(void *arg) { struct member *m = arg; return m->out_of_log >= 1; }
 static bool all_sent(void *arg) { struct sent *s = arg; return s->done >= 10; }
+static bool twenty_sent(void *arg) { struct sent *s = arg; return s->done >= 20; }
 static bool one_sent(void *arg) { struct sent *s = arg; return s->done >= 1; }
 
 static struct mock *mock;
@@ -235,6 +237,36 @@ static void messages_travel_together_in_runs(void **state)
 		for (size_t i = 1; i < COUNT_OF(s.went); i++)
 			assert_int_equal(s.went[i], s.went[0]);
 	}
+}
+
+static int64_t cpu_ms(void)
+{
+	struct rusage u;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+}
+
+/* More than an idempotent producer may have in flight: what waits for the answer waits asleep. */
+static void who_waits_for_an_answer_does_no_work(void **state)
+{
+	enum { SLOW_MS = 1000 };
+	struct sent s = { 0 };
+	int64_t before;
+
+	(void)state;
+	send_ten("t");
+	mock_slow(mock, 1, SLOW_MS);
+	before = cpu_ms();
+	for (int i = 0; i < 20; i++) {
+		send_to(producer, "t", 0, "k", "v", &s);
+		loop_turn(loop, 2); /* so that they are not one batch */
+	}
+	assert_true(loop_until(loop, all_sent, &s, WAIT_MS));
+	assert_true(cpu_ms() - before < SLOW_MS / 2); /* in circles it is all of it */
+	mock_slow(mock, 1, 0);
+	assert_true(loop_until(loop, twenty_sent, &s, WAIT_MS));
+	assert_int_equal(s.ok, 20);
 }
 
 static void commit_metadata_survives_a_restart(void **state)
@@ -566,6 +598,7 @@ int main(void)
 		T(failed_commit_is_reported),
 		T(nothing_is_fetched_before_start),
 		T(position_out_of_the_log_is_reported_and_repaired_by_seek),
+		T(who_waits_for_an_answer_does_no_work),
 		T(messages_travel_together_in_runs),
 		T(paused_partition_delivers_again_after_resume),
 		T(second_member_gets_its_share_only_after_release),
