@@ -263,7 +263,7 @@ static void who_waits_for_an_answer_does_no_work(void **state)
 		loop_turn(loop, 2); /* so that they are not one batch */
 	}
 	assert_true(loop_until(loop, all_sent, &s, WAIT_MS));
-	assert_true(cpu_ms() - before < SLOW_MS / 2); /* in circles it is all of it */
+	assert_true(cpu_ms() - before < SLOW_MS / 10); /* in circles it is all that this machine has */
 	mock_slow(mock, 1, 0);
 	assert_true(loop_until(loop, twenty_sent, &s, WAIT_MS));
 	assert_int_equal(s.ok, 20);
