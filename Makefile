@@ -39,12 +39,10 @@ RDKAFKA_LIBS = $(shell pkg-config --libs rdkafka)
 endif
 
 # yyjson becomes part of libbase.a, as hardened or sanitized as the rest, unless the system has one.
-YYJSON_SRC = $(DEPS)/yyjson/yyjson.c
 YYJSON_OBJ = $(OUT)/obj/yyjson.o
 YYJSON_CFLAGS = -isystem $(DEPS)/yyjson -DYYJSON_DISABLE_NON_STANDARD=1 -DYYJSON_DISABLE_WRITER=1 -DYYJSON_DISABLE_UTILS=1
 YYJSON_LIBS =
 ifneq ($(shell pkg-config --exists 'yyjson >= 0.10' 2>/dev/null && echo yes),)
-YYJSON_SRC =
 YYJSON_OBJ =
 YYJSON_CFLAGS = $(shell pkg-config --cflags yyjson)
 YYJSON_LIBS = $(shell pkg-config --libs yyjson)
