@@ -175,12 +175,11 @@ void digest_hex(const struct sha256 *d, char out[SHA256_HEX_BYTES])
 	out[SHA256_HEX_BYTES - 1] = '\0';
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* One more than a digit is worth, so that 0 is no digit. */
+static const unsigned char hex_values[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+	['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 bool digest_unhex(struct slice hex, struct sha256 *out)
 {
@@ -189,12 +188,11 @@ bool digest_unhex(struct slice hex, struct sha256 *out)
 	if (hex.len != SHA256_HEX_BYTES - 1)
 		return false;
 	for (size_t i = 0; i < sizeof(d.bytes); i++) {
-		int high = hex_value(hex.ptr[2 * i]);
-		int low = hex_value(hex.ptr[2 * i + 1]);
+		unsigned high = hex_values[(unsigned char)hex.ptr[2 * i]], low = hex_values[(unsigned char)hex.ptr[2 * i + 1]];
 
-		if (high < 0 || low < 0)
+		if (high == 0 || low == 0)
 			return false;
-		d.bytes[i] = (unsigned char)(high << 4 | low);
+		d.bytes[i] = (unsigned char)((high - 1) << 4 | (low - 1));
 	}
 	*out = d;
 	return true;

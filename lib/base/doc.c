@@ -21,7 +21,7 @@
 enum {
 	READ_BYTES = 65536,
 	MUCH_BYTES = 256 * 1024 * 1024,
-	FEW_MEMBERS = 24,                                                                  /* each is compared with each */
+	FEW_MEMBERS = 24,                                                                  /* more are sorted */
 	HEAD_VALUES = (sizeof(yyjson_doc) + sizeof(yyjson_val) - 1) / sizeof(yyjson_val), /* a yyjson_doc takes the place of so many */
 };
 
@@ -144,24 +144,39 @@ static int compare_keys(const void *a, const void *b)
 	return n != m ? (n < m ? -1 : 1) : memcmp(unsafe_yyjson_get_str(left), unsafe_yyjson_get_str(right), n);
 }
 
-/* A key of the object that an earlier one equals; NULL if all differ. */
-static yyjson_val *twice(yyjson_val *object)
+/* One bit of 64, by length and both ends: equal keys have the same. */
+static uint64_t mark_of(yyjson_val *key)
 {
-	size_t count = unsafe_yyjson_get_len(object);
-	yyjson_val *few[FEW_MEMBERS], **keys = few, *found = NULL;
-	yyjson_val *key = unsafe_yyjson_get_first(object);
+	size_t n = unsafe_yyjson_get_len(key);
+	const unsigned char *bytes = (const unsigned char *)unsafe_yyjson_get_str(key);
 
-	if (count > FEW_MEMBERS)
-		keys = mem_resize(NULL, count * sizeof(*keys));
+	return UINT64_C(1) << ((n * 17 + bytes[0] * 5u + (n > 0 ? bytes[n - 1] * 3u : 0)) % 64);
+}
+
+static yyjson_val *twice_of_few(yyjson_val *object, size_t count)
+{
+	yyjson_val *keys[FEW_MEMBERS], *key = unsafe_yyjson_get_first(object);
+	uint64_t marks = 0;
+
 	for (size_t i = 0; i < count; i++, key = unsafe_yyjson_get_next(key + 1)) {
+		uint64_t mark = mark_of(key);
+
 		keys[i] = key;
-		for (size_t k = 0; count <= FEW_MEMBERS && k < i && found == NULL; k++) {
-			if (compare_keys(&keys[k], &keys[i]) == 0)
-				found = key;
+		for (size_t k = 0; (marks & mark) != 0 && k < i; k++) {
+			if (compare_keys(&keys[k], &key) == 0)
+				return key;
 		}
+		marks |= mark;
 	}
-	if (count <= FEW_MEMBERS)
-		return found;
+	return NULL;
+}
+
+static yyjson_val *twice_of_many(yyjson_val *object, size_t count)
+{
+	yyjson_val **keys = mem_resize(NULL, count * sizeof(*keys)), *key = unsafe_yyjson_get_first(object), *found = NULL;
+
+	for (size_t i = 0; i < count; i++, key = unsafe_yyjson_get_next(key + 1))
+		keys[i] = key;
 	qsort(keys, count, sizeof(*keys), compare_keys);
 	for (size_t i = 1; i < count && found == NULL; i++) {
 		if (compare_keys(&keys[i - 1], &keys[i]) == 0)
@@ -169,6 +184,14 @@ static yyjson_val *twice(yyjson_val *object)
 	}
 	mem_free(keys);
 	return found;
+}
+
+/* A key of the object that an earlier one equals; NULL if all differ. */
+static yyjson_val *twice(yyjson_val *object)
+{
+	size_t count = unsafe_yyjson_get_len(object);
+
+	return count <= FEW_MEMBERS ? twice_of_few(object, count) : twice_of_many(object, count);
 }
 
 /* What yyjson lets pass and doc.h refuses.  Values lie one behind the other as in the text, a container's members behind it. */

@@ -304,26 +304,30 @@ static enum rc read_members(const struct doc *doc, struct outcome *o, struct err
 	return rc;
 }
 
+/* All but the lists, which are as good as not there while their counts are 0: most lines use little of much room. */
+static void empty(struct outcome *o)
+{
+	memset(o, 0, offsetof(struct outcome, refused_calls));
+	o->exit_code = -1;
+}
+
 enum rc outcome_read(struct slice line, struct outcome *out, struct err *err)
 {
-	struct outcome o = { .exit_code = -1 };
 	enum rc rc;
 
-	rc = line_read(line, KIND_RUN, LIMIT_RUN_BYTES, rules, COUNT_OF(rules), &o.doc, err);
-	if (rc != RC_OK)
-		return rc;
-	rc = read_members(o.doc, &o, err);
+	empty(out);
+	rc = line_read(line, KIND_RUN, LIMIT_RUN_BYTES, rules, COUNT_OF(rules), &out->doc, err);
 	if (rc == RC_OK)
-		*out = o;
-	else
-		doc_free(o.doc);
+		rc = read_members(out->doc, out, err);
+	if (rc != RC_OK)
+		outcome_release(out);
 	return rc;
 }
 
 void outcome_release(struct outcome *o)
 {
 	doc_free(o->doc);
-	*o = (struct outcome){ .exit_code = -1 };
+	empty(o);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------- */

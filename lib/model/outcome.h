@@ -63,14 +63,15 @@ struct outcome {
 	int64_t signal;        /* 0: none */
 	int64_t wall_ms, cpu_ms, compile_ms, peak_memory_bytes, oom_kills, pids_peak, leftovers_killed;
 	struct output out, err_out;
+	int64_t tests_passed;
 	size_t refused_call_count, file_count, refused_file_count, test_count;
-	struct refused_call refused_calls[OUTCOME_CALLS];
+	struct refused_call refused_calls[OUTCOME_CALLS]; /* the lists are last: outcome_read() leaves what lies beyond their counts as it was */
 	struct out_file files[LIMIT_FILES];
 	struct refused_file refused_files[LIMIT_FILES];
 	struct test_outcome tests[LIMIT_TESTS];
-	int64_t tests_passed;
 };
 bool outcome_has_program(const struct outcome *o); /* is program_sha256 there? */
+/* RC_NEVER "run_*"; *out is then empty. */
 MUSTCHECK enum rc outcome_read(struct slice line, struct outcome *out, struct err *err);
 MUSTCHECK enum rc outcome_write(const struct outcome *o, struct buf *out, struct err *err);
 void outcome_release(struct outcome *o);

@@ -360,26 +360,32 @@ static enum rc read_members(const struct doc *doc, struct request *r, struct err
 	return rc;
 }
 
+/* All but the lists, which are as good as not there while their counts are 0: most lines use little of much room. */
+static void empty(struct request *r)
+{
+	memset(r, 0, offsetof(struct request, tests));
+	r->sample = -1;
+	r->temperature = -1;
+	r->rounds = 1;
+}
+
 enum rc request_read(struct slice line, struct request *out, struct err *err)
 {
-	struct request r = { .sample = -1 };
 	enum rc rc;
 
-	rc = line_read(line, KIND_REQUEST, LIMIT_REQUEST_BYTES, rules, COUNT_OF(rules), &r.doc, err);
-	if (rc != RC_OK)
-		return rc;
-	rc = read_members(r.doc, &r, err);
+	empty(out);
+	rc = line_read(line, KIND_REQUEST, LIMIT_REQUEST_BYTES, rules, COUNT_OF(rules), &out->doc, err);
 	if (rc == RC_OK)
-		*out = r;
-	else
-		doc_free(r.doc);
+		rc = read_members(out->doc, out, err);
+	if (rc != RC_OK)
+		request_release(out);
 	return rc;
 }
 
 void request_release(struct request *r)
 {
 	doc_free(r->doc);
-	*r = (struct request){ .sample = -1, .temperature = -1, .rounds = 1 };
+	empty(r);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------- */

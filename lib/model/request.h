@@ -55,21 +55,19 @@ struct request {
 	int64_t max_output_tokens; /* 0: the policy's */
 	double temperature;        /* < 0: the upstream's default */
 	struct slice stdin_text;
-	size_t test_count;
-	struct test tests[LIMIT_TESTS];
 	bool stop_at_first_failure;
 	enum isolation isolation;
-	size_t input_count;        /* files placed beside the program */
-	struct named_bytes inputs[LIMIT_FILES];
-	size_t output_count;       /* files collected after the run */
-	struct slice outputs[LIMIT_FILES];
 	struct run_limits limits;
 	int64_t rounds;            /* attempts allowed, 1..LIMIT_ROUNDS */
 	struct budget budget;
 	const struct doc *metadata; /* NULL or an object of text values; borrowed from doc */
+	size_t test_count, input_count, output_count;
+	struct test tests[LIMIT_TESTS];         /* the lists are last: request_read() leaves what lies beyond their counts as it was */
+	struct named_bytes inputs[LIMIT_FILES]; /* files placed beside the program */
+	struct slice outputs[LIMIT_FILES];      /* files collected after the run */
 };
 
-/* RC_NEVER "request_*" naming the member.  Strict: unknown members are refused. */
+/* RC_NEVER "request_*" naming the member; *out is then empty.  Strict: unknown members are refused. */
 MUSTCHECK enum rc request_read(struct slice line, struct request *out, struct err *err);
 void request_release(struct request *r);
 /* The fields but doc -> a line without newline.  What it writes, request_read() accepts, or RC_NEVER. */

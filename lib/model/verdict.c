@@ -209,30 +209,34 @@ static enum rc read_members(const struct doc *doc, struct verdict *v, struct err
 	return rc;
 }
 
+/* All but the lists, which are as good as not there while their counts are 0: most lines use little of much room. */
+static void empty(struct verdict *v)
+{
+	memset(v, 0, offsetof(struct verdict, parts));
+	v->gate = KIND_SCREEN;
+}
+
 enum rc verdict_read(struct slice line, struct verdict *out, struct err *err)
 {
-	struct verdict v = { .gate = KIND_SCREEN };
 	enum rc rc;
 
+	empty(out);
 	if (slice_starts(line, "{\"kind\":\"inspect\""))
-		v.gate = KIND_INSPECT;
+		out->gate = KIND_INSPECT;
 	else if (slice_starts(line, "{\"kind\":\"review\""))
-		v.gate = KIND_REVIEW;
-	rc = line_read(line, v.gate, LIMIT_VERDICT_BYTES, rules, COUNT_OF(rules), &v.doc, err);
-	if (rc != RC_OK)
-		return rc;
-	rc = read_members(v.doc, &v, err);
+		out->gate = KIND_REVIEW;
+	rc = line_read(line, out->gate, LIMIT_VERDICT_BYTES, rules, COUNT_OF(rules), &out->doc, err);
 	if (rc == RC_OK)
-		*out = v;
-	else
-		doc_free(v.doc);
+		rc = read_members(out->doc, out, err);
+	if (rc != RC_OK)
+		verdict_release(out);
 	return rc;
 }
 
 void verdict_release(struct verdict *v)
 {
 	doc_free(v->doc);
-	*v = (struct verdict){ .gate = KIND_SCREEN };
+	empty(v);
 }
 
 const struct part *verdict_part(const struct verdict *v, const char *name)

@@ -52,11 +52,12 @@ struct verdict {
 	int64_t policy_version;
 	struct sha256 policy_sha256;
 	size_t part_count, program_count, score_count, vote_count;
-	struct part parts[LIMIT_PARTS];
+	struct part parts[LIMIT_PARTS]; /* the lists are last: verdict_read() leaves what lies beyond their counts as it was */
 	struct program_ref programs[LIMIT_PROGRAMS];
 	struct score scores[VERDICT_SCORES];
 	struct vote votes[LIMIT_VOTES];
 };
+/* RC_NEVER "screen_*", "inspect_*", "review_*"; *out is then empty. */
 MUSTCHECK enum rc verdict_read(struct slice line, struct verdict *out, struct err *err);
 MUSTCHECK enum rc verdict_write(const struct verdict *v, struct buf *out, struct err *err);
 void verdict_release(struct verdict *v);
