@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "base/pieces.h"
+#include "base/mem.h"
 
 enum { SEALED_BYTES = 256 * 1024 * 1024 };
 
@@ -25,10 +25,15 @@ static struct draft *draft_of(json_t *j)
 	return (struct draft *)j;
 }
 
+static void *give(size_t bytes)
+{
+	return mem_resize(NULL, bytes);
+}
+
 /* Before main(): jansson wants both set before its first use, and seeding reads /dev/urandom, which a jail has not. */
 static __attribute__((constructor)) void draft_start(void)
 {
-	json_set_alloc_funcs(pieces_new, pieces_free);
+	json_set_alloc_funcs(give, mem_free);
 	json_object_seed(0);
 }
 

@@ -2,7 +2,7 @@
  * draft: JSON documents that are being made.  The only user of jansson; a struct draft is one JSON value.
  *
  * Ownership: draft_new_*() and draft_copy_of() give a value that the caller draft_free()s, unless draft_set()/draft_add() took it.
- * A draft stays with the thread that made it (pieces.h).  What was read is a struct doc (doc.h), and cannot be changed.
+ * One thread at a time, any.  What was read is a struct doc (doc.h), and cannot be changed.
  */
 #ifndef AIRLOCK_DRAFT_H
 #define AIRLOCK_DRAFT_H

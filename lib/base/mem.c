@@ -52,17 +52,6 @@ void *mem_new_array(size_t count, size_t bytes)
 	return mem_new(total);
 }
 
-void *mem_new_aligned(size_t alignment, size_t bytes)
-{
-	void *p;
-
-	mem_count();
-	p = aligned_alloc(alignment, bytes);
-	if (p == NULL)
-		mem_end();
-	return p;
-}
-
 void *mem_resize(void *old, size_t bytes)
 {
 	void *p;

@@ -11,7 +11,6 @@
 MUSTCHECK void *mem_new(size_t bytes);                    /* zeroed; 0 bytes gives a valid pointer */
 MUSTCHECK void *mem_new_array(size_t count, size_t bytes); /* zeroed; ends the process on overflow */
 MUSTCHECK void *mem_resize(void *old, size_t bytes);      /* not zeroed beyond the old size */
-MUSTCHECK void *mem_new_aligned(size_t alignment, size_t bytes); /* not zeroed; a power of two, and bytes a multiple of it */
 MUSTCHECK char *mem_text(const char *text);               /* copy of a C string */
 MUSTCHECK char *mem_text_n(const char *bytes, size_t n);  /* copy of n bytes, NUL added */
 void mem_free(void *p);                                   /* NULL is fine */

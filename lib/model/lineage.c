@@ -12,7 +12,6 @@
 
 #include "base/base.h"
 #include "base/mem.h"
-#include "base/pieces.h"
 
 /* The MAC of one pair over a hash.  domain tells MACs of messages from detached ones. */
 static struct sha256 mac_make(const struct sha256 *key, const char *domain, const char *scope, enum program signer,
@@ -178,7 +177,7 @@ enum rc lineage_check(const struct keyring *k, const struct message *m, struct l
 	do { \
 		if ((member) != NULL) \
 			release(member); \
-		pieces_free(member); \
+		mem_free(member); \
 	} while (0)
 
 void evidence_release(struct evidence *e)

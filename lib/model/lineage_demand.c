@@ -9,7 +9,7 @@
 #include "model/lineage.h"
 
 #include "base/base.h"
-#include "base/pieces.h"
+#include "base/mem.h"
 
 #include "model/status.h"
 
@@ -104,12 +104,12 @@ static enum rc way_as_asked(const struct ask *a)
 
 static enum rc one_decision(const struct ask *a, size_t i)
 {
-	struct verdict *held = pieces_new(sizeof(*held)); /* large: not on the stack */
+	struct verdict *held = mem_resize(NULL, sizeof(*held)); /* large: not on the stack */
 	struct person p;
 	enum rc rc = person_read(a->m->entries[i].line, &p, a->err);
 
 	if (rc != RC_OK) {
-		pieces_free(held);
+		mem_free(held);
 		return rc;
 	}
 	if (p.gate != a->m->entries[i - 1].kind ||
@@ -126,7 +126,7 @@ static enum rc one_decision(const struct ask *a, size_t i)
 		verdict_release(held);
 	}
 	person_release(&p);
-	pieces_free(held);
+	mem_free(held);
 	return rc;
 }
 
@@ -176,10 +176,10 @@ static enum rc need_repair(const struct ask *a)
 
 	if (a->m->attempt == 1)
 		return RC_OK;
-	r = pieces_new(sizeof(*r));
+	r = mem_resize(NULL, sizeof(*r));
 	rc = repair_read(a->m->entries[a->m->attempt_first - 1].line, r, a->err);
 	if (rc != RC_OK) {
-		pieces_free(r);
+		mem_free(r);
 		return rc;
 	}
 	a->l->seen.repair = r;
@@ -196,10 +196,10 @@ static enum rc need_answer(const struct ask *a)
 		return RC_OK;
 	if (e == NULL)
 		return no(a, "lineage_no_answer", "no answer in this attempt");
-	x = pieces_new(sizeof(*x));
+	x = mem_resize(NULL, sizeof(*x));
 	rc = answer_read(e->line, x, a->err);
 	if (rc != RC_OK) {
-		pieces_free(x);
+		mem_free(x);
 		return rc;
 	}
 	a->l->seen.answer = x;
@@ -217,10 +217,10 @@ static enum rc need_outcome(const struct ask *a)
 		return RC_OK;
 	if (e == NULL)
 		return no(a, "lineage_no_run", "no run in this attempt");
-	o = pieces_new(sizeof(*o));
+	o = mem_resize(NULL, sizeof(*o));
 	rc = outcome_read(e->line, o, a->err);
 	if (rc != RC_OK) {
-		pieces_free(o);
+		mem_free(o);
 		return rc;
 	}
 	a->l->seen.outcome = o;
@@ -244,10 +244,10 @@ static enum rc need_allow(const struct ask *a, enum kind gate, struct verdict **
 	if (!a->l->proven[index_of(a, e)])
 		return err_set(a->err, RC_NEVER, "lineage_unproven", "the verdict of %s has no MAC for %s", kind_name(gate),
 		               program_name(a->self));
-	v = pieces_new(sizeof(*v));
+	v = mem_resize(NULL, sizeof(*v));
 	rc = verdict_read(e->line, v, a->err);
 	if (rc != RC_OK) {
-		pieces_free(v);
+		mem_free(v);
 		return rc;
 	}
 	*out = v;
