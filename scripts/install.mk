@@ -17,7 +17,7 @@ install: build ## programs, manual pages, policies, runtimes, migrations, units,
 		$(TO)/share/bash-completion/completions $(TO)/lib/systemd/system
 	install -m 0755 $(addprefix $(OUT)/bin/,$(INSTALLED)) $(INSIDE) $(TO)/bin
 	install -d $(TO)/lib/airlock
-	install -m 0755 $(ZYGOTE) $(TO)/lib/airlock
+	install -m 0755 $(ZYGOTE) $(INIT) $(TO)/lib/airlock
 	install -m 0644 man/*.1 $(TO)/share/man/man1
 	install -m 0644 man/*.5 $(TO)/share/man/man5
 	install -m 0644 man/*.8 $(TO)/share/man/man8

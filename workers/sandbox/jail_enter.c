@@ -44,6 +44,7 @@ enum stage {
 	STAGE_FILTER,
 	STAGE_LISTENER,
 	STAGE_EXEC,
+	STAGE_INIT,
 };
 
 const char *jail_stage_name(int stage)
@@ -52,7 +53,7 @@ const char *jail_stage_name(int stage)
 		                             "building the tree", "setting its clocks", "starting a session",  "forking the program",  "marking for the OOM killer",
 		                             "taking /proc away",
 		                             "setting rlimits",   "dropping capabilities", "setting no_new_privs", "restricting by Landlock", "installing the filter",
-		                             "handing over the listener", "starting the program" };
+		                             "handing over the listener", "starting the program", "starting its init" };
 
 	if (stage == JAIL_STAGE_PROGRAM)
 		stage = STAGE_EXEC;
@@ -67,10 +68,13 @@ static void NORETURN fail(int report_fd, int stage)
 	_exit(125);
 }
 
-static int wait_for_maps(int sync_fd)
+/* Whoever is in the memory of a zygote that waits makes its own. */
+static int get_maps(const struct jail_spawn *s, int sync_fd)
 {
 	char go;
 
+	if (s->warm == WARM_FORK)
+		return jail_birth_maps("self", s);
 	return read(sync_fd, &go, 1) == 1 ? 0 : -1;
 }
 
@@ -192,6 +196,20 @@ static void close_ours(int report_fd)
 		fail(report_fd, STAGE_RLIMITS);
 }
 
+/* A program of a page or two that nobody may look into, in place of a zygote's memory; with its capabilities it gives its last ones away. */
+static void NORETURN become_airlock_init(pid_t job, int report_fd)
+{
+	char pid[16];
+	char *argv[] = { (char *)"airlock-init", pid, NULL }, *env[] = { NULL };
+
+	(void)snprintf(pid, sizeof(pid), "%d", (int)job);
+	if ((report_fd == JAIL_REPORT_FD ? fcntl(report_fd, F_SETFD, 0) : dup2(report_fd, JAIL_REPORT_FD)) < 0 ||
+	    syscall(SYS_close_range, JAIL_REPORT_FD + 1, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
+		fail(report_fd, STAGE_INIT);
+	(void)syscall(SYS_execveat, ZYGOTE_INIT_FD, "", argv, env, AT_EMPTY_PATH);
+	fail(JAIL_REPORT_FD, STAGE_INIT);
+}
+
 bool jail_has_time_namespaces(void)
 {
 	return access("/proc/self/timens_offsets", F_OK) == 0;
@@ -221,7 +239,7 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 	struct jail_end end;
 	pid_t job;
 
-	if (wait_for_maps(sync_fd) < 0)
+	if (get_maps(s, sync_fd) < 0)
 		fail(report_fd, STAGE_SYNC);
 	if (take_ids(s) < 0)
 		fail(report_fd, STAGE_IDS);
@@ -237,7 +255,8 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 		fail(report_fd, STAGE_CLOCKS);
 	if (setsid() < 0)
 		fail(report_fd, STAGE_SESSION);
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (s->warm != WARM_FORK) /* there its capabilities keep everyone out, until it is another program */
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	job = fork();
 	if (job < 0)
 		fail(report_fd, STAGE_FORK);
@@ -254,6 +273,8 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 	(void)close(2);
 	(void)close(listener_socket);
 	(void)close(gate_fd);
+	if (s->warm == WARM_FORK)
+		become_airlock_init(job, report_fd);
 	jail_watch(job, &end);
 	(void)!write(report_fd, &end, sizeof(end)); /* a pipe has room for one struct */
 	_exit(0);

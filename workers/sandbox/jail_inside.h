@@ -5,6 +5,8 @@
  *                      (one process)             (one a lane, outside the        (one a lane, lives in    (our code, not     (the foreign
  *                                                 job's cgroup; root)            the job's cgroup)       dumpable)         program)
  *
+ * Of a zygote (zygote/fork.c) init is airlock-init as soon as the job is forked.
+ *
  * A lane keeps its cgroup, its empty network namespace and its two processes; a job gets fresh user, pid, mount, ipc, uts, cgroup and
  * time namespaces and a fresh tmpfs.  An idle lane may hold one interpreter that was started ahead, in all of these and behind the filter, and
  * waits for its one job.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
@@ -16,6 +18,7 @@
 #ifndef AIRLOCK_JAIL_INSIDE_H
 #define AIRLOCK_JAIL_INSIDE_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -57,7 +60,7 @@ struct jail_limits {
 	int64_t address_bytes; /* RLIMIT_AS; 0: none (node reserves far more than it uses) */
 };
 
-/* What the spawner is told; fixed size, one datagram.  argv and environment as NUL-separated strings in text. */
+/* What the spawner is told; one datagram.  argv and environment as NUL-separated strings in text. */
 struct jail_spawn {
 	uint32_t argc, envc;
 	uint32_t uid;          /* host id that the job's only id maps to */
@@ -69,8 +72,9 @@ struct jail_spawn {
 	char box[128];         /* host path of the lane's box */
 	char base[64];         /* where the tree that is shown begins: "" is the host's own */
 	uint32_t text_bytes;
-	char text[16 * 1024];
+	char text[16 * 1024];  /* sent as far as it is used; none of it to a zygote, which has its argv */
 };
+#define JAIL_SPAWN_BYTES offsetof(struct jail_spawn, text)
 
 enum jail_profile { PROFILE_STRICT, PROFILE_JIT, PROFILE_COUNT };
 
@@ -89,6 +93,7 @@ enum {
 	ZYGOTE_SOCKET_FD = 201, /* orders as the spawner's */
 	ZYGOTE_CODE_FD = 202,   /* airlock-zygote.so itself */
 	ZYGOTE_FILTER_FD = 203, /* one a profile */
+	ZYGOTE_INIT_FD = ZYGOTE_FILTER_FD + PROFILE_COUNT, /* airlock-init */
 };
 #define ZYGOTE_FAILED "zygote" /* err->code where a zygote could not fork, or is gone with its job: a cold start is as good */
 #define ZYGOTE_READY "z" /* it says so once, before its first order */
@@ -141,7 +146,7 @@ struct jail_place {
 	bool v2;
 	const char *base;      /* JAIL_BASE, or "" */
 	const struct jail_oci *oci; /* NULL: we make the isolation ourselves.  Borrowed. */
-	int zygote_fd;         /* airlock-zygote.so, in memory; -1: there is none, and no interpreter forks */
+	int zygote_fd, init_fd; /* airlock-zygote.so and airlock-init, in memory; -1: there are none, and no interpreter forks */
 	char homes[JAIL_HOMES][JAIL_PATH_BYTES / 2]; /* one a controller on v1, the first alone on v2; empty: not there */
 	int locks[JAIL_HOMES]; /* shared with every process of the jail; -1: none */
 };
@@ -198,7 +203,8 @@ int jail_landlock_enter(void); /* in the job, after no_new_privs; 0 (also where 
 
 /* ---- jail_enter.c: the recipe, in init and job ---- */
 
-/* Returns only where s says WARM_FORK, in the job, when nothing is left to be given away. */
+/* Returns only where s says WARM_FORK, in the job, when nothing is left to be given away.  There init has the zygote's memory until it becomes
+ * airlock-init, and makes its own id maps; sync_fd is not used. */
 void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int listener_socket, int gate_fd);
 void jail_split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], char *env[JAIL_ENV + 1]); /* into s->text */
 const char *jail_stage_name(int stage);
@@ -206,8 +212,10 @@ bool jail_has_time_namespaces(void);
 
 /* ---- jail_birth.c: in the spawner, in a zygote ---- */
 
+/* Id maps of a process in a user namespace of its own, "self" or a number; 0 or -1 with errno. */
+int jail_birth_maps(const char *who, const struct jail_spawn *s);
 /* One job: answer with its pidfd, then when it is reaped.  true only in the job itself, where jail_enter() returned. */
-bool jail_birth(int socket, const struct jail_spawn *s, int fds[SPAWN_FDS]);
+bool jail_birth(int socket, const struct jail_spawn *s, const int fds[SPAWN_FDS]);
 
 /* ---- jail_spawner.c ---- */
 
@@ -232,7 +240,7 @@ bool jail_zygote_is_old(const struct jail_lane *l);
 bool jail_zygote_await(struct jail_lane *l);  /* until it waits for orders, or is given up */
 void jail_zygote_hear(struct jail_lane *l);   /* its socket is readable: it is up, or gone */
 void jail_zygote_end(struct jail_lane *l);    /* with all its jobs; none is fine */
-enum rc jail_zygote_open(int *fd, struct err *err); /* airlock-zygote.so, into memory; RC_NEVER: not there */
+enum rc jail_zygote_open(struct jail_place *p, struct err *err); /* what it takes, into memory; RC_NEVER: not there */
 
 /* ---- jail_spawn.c: the supervisor's side of a lane ---- */
 
@@ -246,7 +254,7 @@ struct jail_lane {
 	char box[128];
 	const char *base;      /* as in jail_place */
 	const struct jail_oci *oci;
-	int zygote_fd;         /* as in jail_place */
+	int zygote_fd, init_fd; /* as in jail_place */
 	struct jail_zygote zygote;
 	struct running *past;  /* the run that was answered, to be settled; NULL: none */
 	struct running *ready; /* a process that waits for its job in the mounted box; NULL: none */

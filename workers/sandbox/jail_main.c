@@ -360,7 +360,7 @@ int main(int argc, char **argv)
 		place.oci = &oci;
 		rc = jail_oci_open(&place, &err);
 	}
-	if (rc == RC_OK && !runtime && jail_zygote_open(&place.zygote_fd, &err) != RC_OK)
+	if (rc == RC_OK && !runtime && jail_zygote_open(&place, &err) != RC_OK)
 		(void)complain(&err, 0); /* slower, and as safe */
 	if (rc != RC_OK)
 		return complain(&err, EXIT_UNSAFE);

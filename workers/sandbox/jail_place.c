@@ -202,7 +202,7 @@ enum rc jail_place_open(struct jail_place *p, const char *rootfs, bool all, stru
 {
 	enum rc rc;
 
-	*p = (struct jail_place){ .base = rootfs ? JAIL_BASE : "", .zygote_fd = -1 };
+	*p = (struct jail_place){ .base = rootfs ? JAIL_BASE : "", .zygote_fd = -1, .init_fd = -1 };
 	for (int i = 0; i < JAIL_HOMES; i++)
 		p->locks[i] = -1;
 	rc = own_mounts(rootfs, err);

@@ -53,7 +53,8 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 	enum rc rc;
 
 	*l = (struct jail_lane){ .index = index, .uid = FIRST_UID + (uint32_t)index, .spawner_socket = -1, .command_fd = -1,
-		                 .base = p->base, .oci = p->oci, .zygote_fd = p->zygote_fd, .zygote = { .socket = -1, .pidfd = -1 } };
+		                 .base = p->base, .oci = p->oci, .zygote_fd = p->zygote_fd, .init_fd = p->init_fd,
+		                 .zygote = { .socket = -1, .pidfd = -1 } };
 	(void)snprintf(l->box, sizeof(l->box), JAIL_RUN_DIR "/box-%d", index);
 	if (mkdir(l->box, 0755) < 0 && errno != EEXIST)
 		return err_set(err, RC_BROKEN, "box", "cannot make %s: %s", l->box, strerror(errno));
@@ -122,7 +123,18 @@ static enum rc gone(const struct running *r, struct err *err)
 	                                     err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
 }
 
-static enum rc start(struct running *r, struct err *err)
+/* The last word of argv is what it becomes. */
+static void open_gate(const struct running *r)
+{
+	const char *word = r->spawn->text;
+
+	for (uint32_t i = 1; i < r->spawn->argc; i++)
+		word += strlen(word) + 1;
+	(void)!write(r->gate_fd, word, strlen(word)); /* dead meanwhile: its report says so; a pipe has room for a word */
+}
+
+/* ahead: it waits for its word.  Else it finds that when it comes to ask. */
+static enum rc start(struct running *r, bool ahead, struct err *err)
 {
 	int in[2], out[2], error_out[2], report[2], listener[2], gate[2], count = 1;
 	struct jail_born born = { 0 };
@@ -144,10 +156,13 @@ static enum rc start(struct running *r, struct err *err)
 		digest_random(r->mark, sizeof(r->mark));
 		(void)!write(r->stdin_fd, r->mark, sizeof(r->mark)); /* an empty pipe has room */
 	}
+	if (r->spawn->gate && !ahead)
+		open_gate(r);
 	{
+		size_t bytes = JAIL_SPAWN_BYTES + (r->forked ? 0 : r->spawn->text_bytes);
 		int fds[SPAWN_FDS] = { in[0], out[1], error_out[1], report[1], listener[1], gate[0] };
 
-		if (wire_send(running_orders(r), r->spawn, sizeof(*r->spawn), fds, SPAWN_FDS) < 0 ||
+		if (wire_send(running_orders(r), r->spawn, bytes, fds, SPAWN_FDS) < 0 ||
 		    wire_receive(running_orders(r), &born, sizeof(born), &r->pidfd, &count) != (ssize_t)sizeof(born))
 			rc = gone(r, err);
 		else if (r->lane->oci && (count != 1 || born.error != 0))
@@ -208,31 +223,22 @@ static int ours(const struct jail_lane *l)
 	return JAIL_OUR_PIDS + (l->zygote.pid > 0);
 }
 
-/* The last word of argv is what it becomes. */
-static void open_gate(const struct running *r)
-{
-	const char *word = r->spawn->text;
-
-	for (uint32_t i = 1; i < r->spawn->argc; i++)
-		word += strlen(word) + 1;
-	(void)!write(r->gate_fd, word, strlen(word)); /* dead meanwhile: its report says so; a pipe has room for a word */
-}
-
 /* From the first moment that counts for the job to its last. */
 static enum rc carry_out(struct running *r, bool started, struct err *err)
 {
 	struct jail_lane *l = r->lane;
 	struct jail_result *out = r->result;
 	struct jail_peaks before;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	jail_cgroup_peaks(&l->cgroup, &before);
 	r->cpu_before_us = before.cpu_us;
 	r->begun_ms = clock_mono_ms();
-	rc = started ? RC_OK : start(r, err);
-	r->starting = rc == RC_OK && l->oci;
-	if (rc == RC_OK && r->spawn->gate)
+	if (!started)
+		rc = start(r, false, err);
+	else if (r->spawn->gate)
 		open_gate(r);
+	r->starting = rc == RC_OK && l->oci;
 	running_shut(&r->gate_fd);
 	if (rc == RC_OK)
 		rc = running_supervise(r, err);
@@ -363,7 +369,7 @@ void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 	if (rc == RC_OK)
 		rc = jail_cgroup_set(&l->cgroup, &s->limits, ours(l), &why);
 	if (rc == RC_OK)
-		rc = start(r, &why);
+		rc = start(r, true, &why);
 	if (rc != RC_OK)
 		jail_discard(l);
 }

@@ -99,6 +99,8 @@ static void NORETURN become_zygote(const struct jail_lane *l, const struct jail_
 		if (dup2(jail_filter_fd((enum jail_profile)p), ZYGOTE_FILTER_FD + p) < 0)
 			_exit(ZYGOTE_STDIO);
 	}
+	if (dup2(l->init_fd, ZYGOTE_INIT_FD) < 0)
+		_exit(ZYGOTE_STDIO);
 	jail_split_text(s, argv, env);
 	(void)snprintf(preload, sizeof(preload), "LD_PRELOAD=/proc/self/fd/%d", ZYGOTE_CODE_FD);
 	env[s->envc] = preload;
@@ -151,7 +153,7 @@ void jail_spawner(const struct jail_lane *l, int socket)
 			(void)wire_send(socket, "R", 1, NULL, 0);
 			continue;
 		}
-		if (n != (ssize_t)sizeof(s) || count != SPAWN_FDS)
+		if (n < (ssize_t)JAIL_SPAWN_BYTES || n != (ssize_t)(JAIL_SPAWN_BYTES + s.text_bytes) || count != SPAWN_FDS)
 			_exit(125);
 		if (l->oci)
 			spawn_container(socket, l, &s, fds);

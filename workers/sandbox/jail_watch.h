@@ -7,6 +7,7 @@
 
 enum {
 	JAIL_STAGE_PROGRAM = 1000, /* a container's recipe is the runtime's: only this verb is ours */
+	JAIL_REPORT_FD = 3,        /* where airlock-init says its last word */
 	JAIL_MARK_BYTES = 32,      /* before struct jail_end at the end of a container's standard error */
 };
 

@@ -25,6 +25,10 @@
 
 #include "jail_wire.h"
 
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U
+#endif
+
 enum {
 	JOBS_MAX = 512,
 	AGE_MS = 10 * 60 * 1000,
@@ -35,9 +39,9 @@ enum {
 };
 
 /* Beside this program where it was built, below lib where it was installed; -1 with errno. */
-static int open_code(void)
+static int open_beside(const char *name)
 {
-	static const char *const places[] = { "airlock-zygote.so", "../lib/airlock/airlock-zygote.so" };
+	static const char *const places[] = { "", "../lib/airlock/" };
 	char path[JAIL_PATH_BYTES];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	char *slash;
@@ -46,27 +50,44 @@ static int open_code(void)
 	path[n > 0 ? n : 0] = 0;
 	slash = strrchr(path, '/');
 	for (size_t i = 0; slash && fd < 0 && i < COUNT_OF(places); i++) {
-		(void)snprintf(slash + 1, sizeof(path) - (size_t)(slash + 1 - path), "%s", places[i]); /* a cut path does not open */
+		(void)snprintf(slash + 1, sizeof(path) - (size_t)(slash + 1 - path), "%s%s", places[i], name); /* a cut path does not open */
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	return fd;
 }
 
-enum rc jail_zygote_open(int *fd, struct err *err)
+/* A copy with a name that jobs may see, as they do where their memory is mapped from; what is nobody's to read makes a process that nobody
+ * may look into. */
+static enum rc copy(const char *name, const char *shown, mode_t mode, int *out, struct err *err)
 {
-	int from = open_code(), to;
+	int from = open_beside(name), to;
 	ssize_t n;
 
 	if (from < 0)
-		return err_set(err, RC_NEVER, "zygote", "airlock-zygote.so: %s: every interpreter is started anew", strerror(errno));
-	/* A copy, because a job sees where its memory is mapped from. */
-	to = memfd_create("zygote", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		return err_set(err, RC_NEVER, "zygote", "%s: %s: every interpreter is started anew", name, strerror(errno));
+	to = memfd_create(shown, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	if (to < 0 && errno == EINVAL) /* before Linux 6.3 each of them may be executed */
+		to = memfd_create(shown, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	n = to < 0 ? -1 : sendfile(to, from, NULL, CODE_BYTES);
 	(void)close(from);
-	if (n <= 0 || fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return err_set(err, RC_BROKEN, "zygote", "cannot copy airlock-zygote.so: %s", strerror(errno));
-	*fd = to;
+	if (n <= 0 || fchmod(to, mode) < 0 || fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return err_set(err, RC_BROKEN, "zygote", "cannot copy %s: %s", name, strerror(errno));
+	*out = to;
 	return RC_OK;
+}
+
+enum rc jail_zygote_open(struct jail_place *p, struct err *err)
+{
+	int init = -1;
+	enum rc rc = copy("airlock-init", "init", 0111, &init, err);
+
+	if (rc == RC_OK)
+		rc = copy("airlock-zygote.so", "zygote", 0555, &p->zygote_fd, err);
+	if (rc == RC_OK)
+		p->init_fd = init;
+	else if (init >= 0)
+		(void)close(init);
+	return rc;
 }
 
 static bool is_dead(const struct jail_zygote *z, int patience_ms)
@@ -116,7 +137,7 @@ static bool ask_spawner(struct jail_lane *l, int socket)
 		/* Pipes, because an interpreter remembers from its start what kind of files its streams are. */
 		int fds[SPAWN_FDS] = { in[0], out[1], out[1], out[1], socket, in[0] };
 
-		sent = wire_send(l->spawner_socket, z->spawn, sizeof(*z->spawn), fds, SPAWN_FDS) == 0 &&
+		sent = wire_send(l->spawner_socket, z->spawn, JAIL_SPAWN_BYTES + z->spawn->text_bytes, fds, SPAWN_FDS) == 0 &&
 		       wire_receive(l->spawner_socket, &born, sizeof(born), &z->pidfd, &count) == (ssize_t)sizeof(born);
 	}
 	for (int i = 0; i < 2; i++) {

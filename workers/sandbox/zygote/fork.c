@@ -39,7 +39,7 @@ __attribute__((constructor)) static void take_over(void)
 /* Comes back in a job only. */
 static void serve(int socket)
 {
-	static struct jail_spawn s; /* 16 KiB, one thread */
+	static struct jail_spawn s; /* one thread */
 
 	if (wire_send(socket, ZYGOTE_READY, 1, NULL, 0) < 0)
 		_exit(0);
@@ -47,7 +47,7 @@ static void serve(int socket)
 		int fds[SPAWN_FDS], count = SPAWN_FDS;
 		ssize_t n = wire_receive(socket, &s, sizeof(s), fds, &count);
 
-		if (n != (ssize_t)sizeof(s) || count != SPAWN_FDS || s.warm != WARM_FORK)
+		if (n != (ssize_t)JAIL_SPAWN_BYTES || count != SPAWN_FDS || s.warm != WARM_FORK)
 			_exit(n == 0 ? 0 : 125);
 		s.base[0] = 0; /* what our root shows is that tree already */
 		if (jail_birth(socket, &s, fds))
