@@ -156,11 +156,14 @@ MUSTCHECK enum rc jail_place_open(struct jail_place *p, const char *rootfs, bool
 void jail_place_close(struct jail_place *p);
 
 /* ---- jail_limits.c: cgroup v1, v2 or hybrid, and rlimits ---- */
+enum jail_cgroup_file { JAIL_MEMORY_LIMIT, JAIL_MEMORY_PEAK, JAIL_MEMORY_NOW, JAIL_MEMORY_KILLS, JAIL_PIDS_LIMIT, JAIL_PIDS_PEAK, JAIL_PIDS_NOW, JAIL_PIDS_REFUSED,
+	JAIL_CPU, JAIL_CGROUP_FILES };
 
 struct jail_cgroup {
 	int count;             /* folders of this lane: one on v2, one a controller on v1 */
 	bool v2;
 	char dirs[4][JAIL_PATH_BYTES];
+	int files[JAIL_CGROUP_FILES]; /* open, or -1: each use opens it */
 	char memory[JAIL_PATH_BYTES], pids[JAIL_PATH_BYTES], cpuacct[JAIL_PATH_BYTES];
 };
 struct jail_peaks { int64_t memory_bytes, oom_kills, pids_peak, pids_refused, cpu_us; };
@@ -176,6 +179,7 @@ int64_t jail_cgroup_pids(const struct jail_cgroup *c); /* now */
 int64_t jail_cgroup_bytes(const struct jail_cgroup *c); /* now */
 void jail_cgroup_empty(const struct jail_cgroup *c);   /* throw out what nobody holds: page cache of jobs that ended */
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out);
+void jail_cgroup_shut(struct jail_cgroup *c);          /* what is open of it: whoever has no use for that */
 void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare, pid_t also); /* everything in it but these; 0: none */
 void jail_cgroup_close(struct jail_cgroup *c);
 enum { JAIL_RLIMITS = 10 };

@@ -55,24 +55,72 @@ static bool read_text(const char *dir, const char *file, char *out, size_t max)
 	return n > 0;
 }
 
-/* The number behind `key ` in a flat keyed file, or the whole file if key is NULL; 0 if absent. */
-static int64_t read_number(const char *dir, const char *file, const char *key)
+/* ---- what a lane reads and writes for each job ----
+ *
+ * Open from the lane's start: to find such a file takes ten times as long as to read it.  Not so for a runtime, whose groups come and go,
+ * nor for the list of processes, which v1 makes once for each opening. */
+
+static const struct { const char *v1, *v2; bool pids; } files[JAIL_CGROUP_FILES] = {
+	[JAIL_MEMORY_LIMIT] = { "memory.limit_in_bytes", "memory.max", false },
+	[JAIL_MEMORY_PEAK] = { "memory.max_usage_in_bytes", "memory.peak", false },
+	[JAIL_MEMORY_NOW] = { "memory.usage_in_bytes", "memory.current", false },
+	[JAIL_MEMORY_KILLS] = { "memory.oom_control", "memory.events", false },
+	[JAIL_PIDS_LIMIT] = { "pids.max", "pids.max", true },
+	[JAIL_PIDS_PEAK] = { "pids.peak", "pids.peak", true },
+	[JAIL_PIDS_NOW] = { "pids.current", "pids.current", true },
+	[JAIL_PIDS_REFUSED] = { "pids.events", "pids.events", true },
+	[JAIL_CPU] = { "cpuacct.usage", "cpu.stat", false },
+};
+
+/* For one use; -1 with errno. */
+static int open_file(const struct jail_cgroup *c, enum jail_cgroup_file f)
 {
+	const char *dir = f == JAIL_CPU ? c->cpuacct : files[f].pids ? c->pids : c->memory, *name = c->v2 ? files[f].v2 : files[f].v1;
+	char path[JAIL_PATH_BYTES + 64];
+	int fd;
+
+	if (!dir[0])
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name); /* sized for both */
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? open(path, O_RDONLY | O_CLOEXEC) : fd;
+}
+
+static int write_number_to(const struct jail_cgroup *c, enum jail_cgroup_file f, int64_t number)
+{
+	int kept = c->files[f], fd = kept >= 0 ? kept : open_file(c, f), saved;
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%lld", (long long)number);
+	bool ok = fd >= 0 && pwrite(fd, text, (size_t)n, 0) == n;
+
+	saved = errno;
+	if (kept < 0 && fd >= 0)
+		(void)close(fd); /* cgroup files are written by write(2) alone */
+	errno = saved;
+	return ok ? 0 : -1;
+}
+
+/* The number behind `key ` in a flat keyed file, or the whole file if key is NULL; 0 if absent. */
+static int64_t read_number(const struct jail_cgroup *c, enum jail_cgroup_file f, const char *key)
+{
+	int kept = c->files[f], fd = kept >= 0 ? kept : open_file(c, f);
 	char text[4096], *at = text;
+	ssize_t n = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : 0;
 
-	if (!dir[0] || !read_text(dir, file, text, sizeof(text)))
-		return 0;
+	if (kept < 0 && fd >= 0)
+		(void)close(fd); /* read only */
+	text[n > 0 ? n : 0] = 0;
 	if (key) {
-		size_t n = strlen(key);
+		size_t length = strlen(key);
 
-		while (at && !(strncmp(at, key, n) == 0 && at[n] == ' ')) {
+		while (at && !(strncmp(at, key, length) == 0 && at[length] == ' ')) {
 			at = strchr(at, '\n');
 			if (at)
 				at++;
 		}
 		if (!at)
 			return 0;
-		at += n;
+		at += length;
 	}
 	return strtoll(at, NULL, 10);
 }
@@ -136,6 +184,8 @@ enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int 
 	enum rc rc;
 
 	*c = (struct jail_cgroup){ 0 };
+	for (int f = 0; f < JAIL_CGROUP_FILES; f++)
+		c->files[f] = -1;
 	rc = p->v2 ? open_v2(c, p->homes[0], lane, err) : open_v1(c, p, lane, err);
 	if (rc == RC_OK && p->oci) {
 		(void)snprintf(c->memory + strlen(c->memory), sizeof(c->memory) - strlen(c->memory), "/" JAIL_CONTAINER); /* sized for it */
@@ -143,6 +193,8 @@ enum rc jail_cgroup_open(struct jail_cgroup *c, const struct jail_place *p, int 
 		if (c->v2 && write_text(c->dirs[0], "cgroup.subtree_control", on_v2) < 0)
 			rc = err_set(err, RC_BROKEN, "cgroup", "%s: cannot switch on memory, pids and cpu: %s", c->dirs[0], strerror(errno));
 	}
+	for (int f = 0; rc == RC_OK && !p->oci && f < JAIL_CGROUP_FILES; f++)
+		c->files[f] = open_file(c, (enum jail_cgroup_file)f); /* absent: its number is 0, and its limit a failure, each time */
 	return rc;
 }
 
@@ -164,36 +216,29 @@ enum rc jail_cgroup_join(const struct jail_cgroup *c, pid_t pid, struct err *err
 
 enum rc jail_cgroup_set(const struct jail_cgroup *c, const struct jail_limits *l, int ours, struct err *err)
 {
-	bool ok;
-
-	if (c->v2) {
+	if (c->v2)
 		(void)write_text(c->memory, "memory.swap.max", "0"); /* absent without swap */
-		(void)write_text(c->memory, "memory.peak", "0");     /* resettable from Linux 6.12 on */
-		ok = write_number(c->memory, "memory.max", l->memory_bytes) == 0;
-	} else {
-		(void)write_text(c->memory, "memory.max_usage_in_bytes", "0");
-		ok = write_number(c->memory, "memory.limit_in_bytes", l->memory_bytes) == 0;
-	}
-	if (!ok)
+	(void)write_number_to(c, JAIL_MEMORY_PEAK, 0); /* v2: from Linux 6.12 on */
+	if (write_number_to(c, JAIL_MEMORY_LIMIT, l->memory_bytes) < 0)
 		return err_set(err, RC_BROKEN, "cgroup", "%s: memory limit: %s", c->memory, strerror(errno));
-	if (write_number(c->pids, "pids.max", l->pids + ours) < 0)
+	if (write_number_to(c, JAIL_PIDS_LIMIT, l->pids + ours) < 0)
 		return err_set(err, RC_BROKEN, "cgroup", "%s: pids limit: %s", c->pids, strerror(errno));
 	return RC_OK;
 }
 
 int64_t jail_cgroup_cpu_us(const struct jail_cgroup *c)
 {
-	return c->v2 ? read_number(c->cpuacct, "cpu.stat", "usage_usec") : read_number(c->cpuacct, "cpuacct.usage", NULL) / 1000;
+	return c->v2 ? read_number(c, JAIL_CPU, "usage_usec") : read_number(c, JAIL_CPU, NULL) / 1000;
 }
 
 int64_t jail_cgroup_pids(const struct jail_cgroup *c)
 {
-	return read_number(c->pids, "pids.current", NULL);
+	return read_number(c, JAIL_PIDS_NOW, NULL);
 }
 
 int64_t jail_cgroup_bytes(const struct jail_cgroup *c)
 {
-	return read_number(c->memory, c->v2 ? "memory.current" : "memory.usage_in_bytes", NULL);
+	return read_number(c, JAIL_MEMORY_NOW, NULL);
 }
 
 void jail_cgroup_empty(const struct jail_cgroup *c)
@@ -206,26 +251,22 @@ void jail_cgroup_empty(const struct jail_cgroup *c)
 
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out)
 {
-	*out = (struct jail_peaks){ 0 };
-	if (c->v2) {
-		out->memory_bytes = read_number(c->memory, "memory.peak", NULL);
-		out->oom_kills = read_number(c->memory, "memory.events", "oom_kill");
-		out->pids_refused = read_number(c->pids, "pids.events", "max");
-		out->pids_peak = read_number(c->pids, "pids.peak", NULL);
-		out->cpu_us = jail_cgroup_cpu_us(c);
-		return;
-	}
-	out->memory_bytes = read_number(c->memory, "memory.max_usage_in_bytes", NULL);
-	out->oom_kills = read_number(c->memory, "memory.oom_control", "oom_kill");
-	out->pids_refused = read_number(c->pids, "pids.events", "max");
-	out->pids_peak = read_number(c->pids, "pids.peak", NULL);
-	out->cpu_us = jail_cgroup_cpu_us(c);
+	*out = (struct jail_peaks){
+		.memory_bytes = read_number(c, JAIL_MEMORY_PEAK, NULL),
+		.oom_kills = read_number(c, JAIL_MEMORY_KILLS, "oom_kill"),
+		.pids_refused = read_number(c, JAIL_PIDS_REFUSED, "max"),
+		.pids_peak = read_number(c, JAIL_PIDS_PEAK, NULL),
+		.cpu_us = jail_cgroup_cpu_us(c),
+	};
 }
 
 void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare, pid_t also)
 {
 	enum { ROUNDS = 100 };
+	int spared = (spare > 0) + (also > 0);
 
+	if (c->files[JAIL_PIDS_NOW] >= 0 && spared > 0 && jail_cgroup_pids(c) == spared)
+		return;
 	/* Processes may fork while we read: go on until only the spared are left; pid namespaces end them anyway. */
 	for (int round = 0; round < ROUNDS; round++) {
 		char text[65536], *at = text;
@@ -249,8 +290,20 @@ void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare, pid_t also)
 	}
 }
 
+void jail_cgroup_shut(struct jail_cgroup *c)
+{
+	for (int f = 0; f < JAIL_CGROUP_FILES; f++) {
+		if (c->files[f] >= 0)
+			(void)close(c->files[f]); /* cgroup files are written by write(2) alone */
+		c->files[f] = -1;
+	}
+}
+
 void jail_cgroup_close(struct jail_cgroup *c)
 {
+	if (c->count == 0)
+		return;
+	jail_cgroup_shut(c);
 	(void)rmdir(c->memory); /* a container's; a lane's own folder goes with the rest */
 	(void)rmdir(c->pids);
 	for (int i = 0; i < c->count; i++)

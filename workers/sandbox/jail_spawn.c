@@ -69,6 +69,7 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 		return err_set(err, RC_BROKEN, "fork", "%s", strerror(errno));
 	if (l->spawner == 0) {
 		(void)close(pair[0]);
+		jail_cgroup_shut(&l->cgroup);
 		jail_spawner(l, pair[1]);
 	}
 	(void)close(pair[1]);
