@@ -60,7 +60,6 @@ static void fill(struct jail_spawn *s, const struct jail_lane *l, const char *sc
 	s->limits = (struct jail_limits){ .wall_ms = PATIENCE_MS, .cpu_ms = 10000, .memory_bytes = 64 * 1024 * 1024, .pids = 16,
 		                          .disk_bytes = 1024 * 1024, .output_bytes = 4096 };
 	memcpy(s->box, l->box, sizeof(s->box));
-	(void)snprintf(s->base, sizeof(s->base), "%s", l->base);
 	for (size_t i = 0; i < 3; i++) {
 		const char *text = i < 2 ? start[i] : script;
 

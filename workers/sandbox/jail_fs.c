@@ -3,7 +3,8 @@
  *
  * The box is a tmpfs that the supervisor mounts for each run, outside of the job's namespaces: files go in before the program starts and
  * are read out after its last process is dead, beneath the box's own descriptor and through no link.  Inside, the tree is an empty tmpfs
- * with read-only binds of /usr and of the few files of /etc that interpreters need.  Host paths that do not exist are left out.
+ * with read-only binds of /usr and of the few files of /etc that interpreters need, made once when the lane starts and bound whole for each job.
+ * Host paths that do not exist then are left out.
  */
 #include "jail_inside.h"
 
@@ -178,7 +179,7 @@ static int become_root(void)
 	return chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ? -1 : 0;
 }
 
-int jail_fs_zygote(const char *base)
+int jail_fs_lane(const char *base)
 {
 	/* Boxes that the supervisor mounts are to be seen in here, nothing of ours out there. */
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
@@ -199,17 +200,15 @@ int jail_fs_zygote(const char *base)
 	               0;
 }
 
-/* The tree without /proc and box: made here, or the zygote's, whose mounts nobody below it can take apart. */
-static int place_shared(const struct jail_spawn *s)
+/* The tree without /proc and box, whose mounts nobody below the lane can take apart. */
+static int place_shared(void)
 {
-	if (s->warm == WARM_FORK)
-		return mount(ROOT, ROOT, NULL, MS_BIND | MS_REC, NULL);
-	return place_tree(s->base, MS_NOSUID | MS_NODEV) < 0 || place_dev() < 0 ? -1 : 0;
+	return mount(ROOT, ROOT, NULL, MS_BIND | MS_REC, NULL);
 }
 
 int jail_fs_enter(const struct jail_spawn *s)
 {
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || place_shared(s) < 0 || place_proc() < 0 || place_box(s) < 0)
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || place_shared() < 0 || place_proc() < 0 || place_box(s) < 0)
 		return -1;
 	if (become_root() < 0)
 		return -1;

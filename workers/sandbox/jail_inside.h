@@ -70,7 +70,6 @@ struct jail_spawn {
 	uint32_t guard;        /* 1: no /proc, so that processes of this job have no way into one another */
 	struct jail_limits limits;
 	char box[128];         /* host path of the lane's box */
-	char base[64];         /* where the tree that is shown begins: "" is the host's own */
 	uint32_t text_bytes;
 	char text[16 * 1024];  /* sent as far as it is used; none of it to a zygote, which has its argv */
 };
@@ -144,7 +143,7 @@ int jail_filter_install(enum jail_profile p);
 struct jail_oci;
 struct jail_place {
 	bool v2;
-	const char *base;      /* JAIL_BASE, or "" */
+	const char *base;      /* where the tree that is shown begins: JAIL_BASE, or "", the host's own */
 	const struct jail_oci *oci; /* NULL: we make the isolation ourselves.  Borrowed. */
 	int zygote_fd, init_fd; /* airlock-zygote.so and airlock-init, in memory; -1: there are none, and no interpreter forks */
 	char homes[JAIL_HOMES][JAIL_PATH_BYTES / 2]; /* one a controller on v1, the first alone on v2; empty: not there */
@@ -156,15 +155,15 @@ MUSTCHECK enum rc jail_place_open(struct jail_place *p, const char *rootfs, bool
 void jail_place_close(struct jail_place *p);
 
 /* ---- jail_limits.c: cgroup v1, v2 or hybrid, and rlimits ---- */
+
 enum jail_cgroup_file { JAIL_MEMORY_LIMIT, JAIL_MEMORY_PEAK, JAIL_MEMORY_NOW, JAIL_MEMORY_KILLS, JAIL_PIDS_LIMIT, JAIL_PIDS_PEAK, JAIL_PIDS_NOW, JAIL_PIDS_REFUSED,
 	JAIL_CPU, JAIL_CGROUP_FILES };
-
 struct jail_cgroup {
 	int count;             /* folders of this lane: one on v2, one a controller on v1 */
 	bool v2;
 	char dirs[4][JAIL_PATH_BYTES];
-	int files[JAIL_CGROUP_FILES]; /* open, or -1: each use opens it */
 	char memory[JAIL_PATH_BYTES], pids[JAIL_PATH_BYTES], cpuacct[JAIL_PATH_BYTES];
+	int files[JAIL_CGROUP_FILES]; /* open, or -1: each use opens it */
 };
 struct jail_peaks { int64_t memory_bytes, oom_kills, pids_peak, pids_refused, cpu_us; };
 enum { JAIL_OUR_PIDS = 2 }; /* spawner and init count in the lane's cgroup, too; ours: these, and a zygote where there is one */
@@ -179,8 +178,8 @@ int64_t jail_cgroup_pids(const struct jail_cgroup *c); /* now */
 int64_t jail_cgroup_bytes(const struct jail_cgroup *c); /* now */
 void jail_cgroup_empty(const struct jail_cgroup *c);   /* throw out what nobody holds: page cache of jobs that ended */
 void jail_cgroup_peaks(const struct jail_cgroup *c, struct jail_peaks *out);
-void jail_cgroup_shut(struct jail_cgroup *c);          /* what is open of it: whoever has no use for that */
 void jail_cgroup_kill(const struct jail_cgroup *c, pid_t spare, pid_t also); /* everything in it but these; 0: none */
+void jail_cgroup_shut(struct jail_cgroup *c);          /* what is open of it: whoever has no use for that */
 void jail_cgroup_close(struct jail_cgroup *c);
 enum { JAIL_RLIMITS = 10 };
 struct jail_rlimit { int what; const char *name; int64_t value; };
@@ -191,7 +190,8 @@ int jail_rlimit_stack(void);                              /* that one alone, in 
 /* ---- jail_fs.c: what is visible ---- */
 
 int jail_fs_enter(const struct jail_spawn *s);            /* in init: build the tree, pivot; 0 or -1 with errno */
-int jail_fs_zygote(const char *base);                     /* a mount namespace with that tree, in which jail_fs_enter() works again; 0 or -1 with errno */
+/* In the spawner, for all of its lane: a mount namespace with that tree, base's, in which jail_fs_enter() works; 0 or -1 with errno. */
+int jail_fs_lane(const char *base);
 int jail_fs_template(const char *base, const char *program); /* that tree once for all containers, and pid 1 of each; 0 or -1 with errno */
 MUSTCHECK enum rc jail_box_mount(const char *path, int64_t bytes, uint32_t uid, struct err *err);
 void jail_box_unmount(const char *path);

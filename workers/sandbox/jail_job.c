@@ -235,7 +235,6 @@ static enum rc prepare(struct job *j, const struct doc *argv, const struct doc *
 
 	s->uid = j->lane->uid;
 	memcpy(s->box, j->lane->box, sizeof(s->box));
-	(void)snprintf(s->base, sizeof(s->base), "%s", j->lane->base);
 	read_limits(doc_get(j->doc, "limits"), &s->limits);
 	read_limits(more_limits, &s->limits);
 	if (rc == RC_OK)

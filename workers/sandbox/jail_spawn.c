@@ -79,7 +79,7 @@ enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int inde
 	if (rc != RC_OK)
 		return rc;
 	if (wire_send(l->spawner_socket, &go, 1, NULL, 0) < 0 || wire_receive(l->spawner_socket, &go, 1, NULL, NULL) != 1)
-		return err_set(err, RC_BROKEN, "netns", "the spawner could not make an empty network namespace");
+		return err_set(err, RC_BROKEN, "netns", "the spawner could not make an empty network namespace, or the tree that jobs see");
 	return RC_OK;
 }
 

@@ -1,5 +1,5 @@
 /*
- * jail_spawner: the process of a lane that lives in its cgroup and network namespace and starts what is born there: a job's init, a
+ * jail_spawner: the process of a lane that lives in its cgroup, network and mount namespace and starts what is born there: a job's init, a
  * container by a runtime, a zygote.  It runs nothing foreign and reads nothing but the supervisor's orders.
  */
 #include "jail_inside.h"
@@ -21,7 +21,7 @@
 #include "jail_wire.h"
 
 /* How a zygote ends that could not start. */
-enum { ZYGOTE_STDIO = 101, ZYGOTE_TREE, ZYGOTE_RLIMIT, ZYGOTE_IDS, ZYGOTE_EXEC };
+enum { ZYGOTE_STDIO = 101, ZYGOTE_RLIMIT, ZYGOTE_IDS, ZYGOTE_EXEC };
 
 static int loopback_up(void)
 {
@@ -72,7 +72,7 @@ static int own_proc(void)
 
 /* ---- a zygote ---- */
 
-/* From root to nobody in particular, in the tree that its jobs will see: what it starts from must be what a cold start would read. */
+/* From root to nobody in particular, in the lane's tree: what it starts from must be what a cold start would read. */
 static void NORETURN become_zygote(const struct jail_lane *l, const struct jail_spawn *s, const int fds[SPAWN_FDS])
 {
 	char *argv[JAIL_ARGS + 1], *env[JAIL_ENV + 2];
@@ -82,8 +82,6 @@ static void NORETURN become_zygote(const struct jail_lane *l, const struct jail_
 		if (dup2(fds[i], i) < 0)
 			_exit(ZYGOTE_STDIO);
 	}
-	if (jail_fs_zygote(s->base) < 0)
-		_exit(ZYGOTE_TREE);
 	if (jail_rlimit_stack() < 0) /* an interpreter sizes its threads' stacks by it once, when it starts */
 		_exit(ZYGOTE_RLIMIT);
 	if (syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(s->uid, s->uid, s->uid) < 0 || setresuid(s->uid, s->uid, s->uid) < 0 ||
@@ -137,7 +135,7 @@ void jail_spawner(const struct jail_lane *l, int socket)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "jail-spawner", 0, 0, 0);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what a zygote that ended leaves comes to us */
-	if (unshare(CLONE_NEWNET) < 0 || loopback_up() < 0 || (l->oci && own_proc() < 0))
+	if (unshare(CLONE_NEWNET) < 0 || loopback_up() < 0 || (l->oci ? own_proc() : jail_fs_lane(l->base)) < 0)
 		_exit(124);
 	for (;;) {
 		int fds[SPAWN_FDS], count = SPAWN_FDS;

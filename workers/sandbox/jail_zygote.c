@@ -1,7 +1,7 @@
 /*
  * jail_zygote: an interpreter that has started, imported, and forks one child a job.
  *
- * It lives in its lane's cgroup and network namespace, in a mount namespace with the tree that jobs see, as an id without any right, and
+ * It lives in its lane's cgroup, network and mount namespace, which has the tree that jobs see, as an id without any right, and
  * knows nothing of any job: an order brings descriptors and limits, the child reads the program from its box when every layer holds.
  * What makes the interpreter's own fork() do that is airlock-zygote.so.  A job has no way to it: other process and user namespaces, no
  * descriptor in common.  It is ended where a job of another kind comes, so that what a limit counts is that job's; after JOBS_MAX jobs or AGE_MS, because

@@ -49,7 +49,6 @@ static void serve(int socket)
 
 		if (n != (ssize_t)JAIL_SPAWN_BYTES || count != SPAWN_FDS || s.warm != WARM_FORK)
 			_exit(n == 0 ? 0 : 125);
-		s.base[0] = 0; /* what our root shows is that tree already */
 		if (jail_birth(socket, &s, fds))
 			return;
 	}
