@@ -28,6 +28,7 @@
 
 enum {
 	FIRST_UID = 0x61000000, /* far from any real account; one a lane */
+	EMPTY_BYTES = 1024 * 1024, /* twice what the kernel holds for a lane without jobs */
 };
 
 /* ---- lane ---- */
@@ -320,9 +321,9 @@ static void settle(struct jail_lane *l, struct running *r)
 	running_release(r);
 	mem_free(r);
 	jail_box_unmount(l->box);
-	/* Page cache of the job is not to be on the next one's account.  Here, because the kernel asks every processor first; where a zygote lives
-	 * it would be torn out of memory, too: has_parent() sees to it there. */
-	if (!l->oci && l->zygote.pid == 0)
+	/* Page cache of the job is not to be on the next one's account.  Here, because the kernel asks every processor first, and only where there
+	 * is some; where a zygote lives it would be torn out of memory, too: has_parent() sees to it there. */
+	if (!l->oci && l->zygote.pid == 0 && jail_cgroup_bytes(&l->cgroup) > EMPTY_BYTES)
 		jail_cgroup_empty(&l->cgroup);
 }
 
