@@ -75,7 +75,7 @@ static int own_proc(void)
 /* From root to nobody in particular, in the lane's tree: what it starts from must be what a cold start would read. */
 static void NORETURN become_zygote(const struct jail_lane *l, const struct jail_spawn *s, const int fds[SPAWN_FDS])
 {
-	char *argv[JAIL_ARGS + 1], *env[JAIL_ENV + 2];
+	char *argv[JAIL_ARGS + 1], *env[JAIL_ENV + 3];
 	char preload[64];
 
 	for (int i = 0; i < 3; i++) {
@@ -102,7 +102,8 @@ static void NORETURN become_zygote(const struct jail_lane *l, const struct jail_
 	jail_split_text(s, argv, env);
 	(void)snprintf(preload, sizeof(preload), "LD_PRELOAD=/proc/self/fd/%d", ZYGOTE_CODE_FD);
 	env[s->envc] = preload;
-	env[s->envc + 1] = NULL;
+	env[s->envc + 1] = (char *)"LD_BIND_NOW=1"; /* or each fork looks up again what no one has called before it */
+	env[s->envc + 2] = NULL;
 	(void)execve(argv[0], argv, env);
 	_exit(ZYGOTE_EXEC);
 }

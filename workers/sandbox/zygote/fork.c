@@ -18,15 +18,24 @@
 
 static int orders = -1; /* -1: fork() is just that */
 
+/* Out of the environment, as /proc/self/environ shows it, too.  false: it was not there. */
+static bool forget(const char *name)
+{
+	char *value = getenv(name);
+
+	if (!value)
+		return false;
+	memset(value - strlen(name) - 1, 0, strlen(name) + 1 + strlen(value));
+	(void)unsetenv(name);
+	return true;
+}
+
 /* Before the interpreter's first line. */
 __attribute__((constructor)) static void take_over(void)
 {
-	char *name = getenv("LD_PRELOAD");
-
-	if (!name)
+	if (!forget("LD_PRELOAD"))
 		return;
-	memset(name - strlen("LD_PRELOAD="), 0, strlen("LD_PRELOAD=") + strlen(name)); /* in /proc/self/environ, too */
-	(void)unsetenv("LD_PRELOAD");
+	(void)forget("LD_BIND_NOW");
 	for (int p = 0; p < PROFILE_COUNT; p++) {
 		if (jail_filter_take((enum jail_profile)p, ZYGOTE_FILTER_FD + p) < 0)
 			_exit(125);
