@@ -131,7 +131,7 @@ static void sample_group(struct bench *b, const struct runtimes *all, const stru
 /* Two at a time until the time is over. */
 struct flow { struct bench *bench; const struct runtime *runtime; int64_t until_us; int64_t done; int busy; };
 
-static void flow_next(struct flow *f);
+static void flow_more(struct flow *f);
 
 static void flowed(void *arg, enum rc rc, struct outcome *o, const struct err *err)
 {
@@ -144,12 +144,12 @@ static void flowed(void *arg, enum rc rc, struct outcome *o, const struct err *e
 	f->done++;
 	f->busy--;
 	if (!f->bench->failed && clock_mono_us() < f->until_us)
-		flow_next(f);
+		flow_more(f);
 	if (f->busy == 0)
 		loop_stop(f->bench->loop);
 }
 
-static void flow_next(struct flow *f)
+static void flow_more(struct flow *f)
 {
 	struct run_order order = { .runtime = f->runtime, .program = SLICE_LITERAL("print(1)\n"), .request = f->bench->request };
 	struct run *run;
@@ -166,8 +166,8 @@ static void sample_rate(struct bench *b, const struct runtimes *all, int seconds
 	int64_t begun = clock_mono_us();
 	struct flow f = { .bench = b, .runtime = runtimes_find(all, SLICE_LITERAL("python")), .until_us = begun + (int64_t)seconds * 1000000 };
 
-	flow_next(&f);
-	flow_next(&f);
+	flow_more(&f);
+	flow_more(&f);
 	if (f.busy > 0)
 		loop_run(b->loop);
 	printf("%.1f\n", (double)f.done * 1e6 / (double)(clock_mono_us() - begun));
