@@ -17,9 +17,10 @@
 
 #include "base/mem.h"
 
-enum { BLOCK_BYTES = 64 };
+enum { BLOCK_BYTES = 64, SPARE_MAX = 64 };
 
 struct digest_run {
+	struct digest_run *next; /* while spare */
 	EVP_MD_CTX *ctx;
 	EVP_MD_CTX *look; /* for peeking: a copy of ctx that may be ended */
 };
@@ -28,6 +29,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_end;
 static EVP_MD *sha256;
 static _Thread_local EVP_MD_CTX *thread_ctx;
+/* One is needed for each message, and to make one costs four allocations. */
+static _Thread_local struct digest_run *spare;
+static _Thread_local size_t spare_count;
 
 static NORETURN void digest_end(void)
 {
@@ -38,9 +42,22 @@ static NORETURN void digest_end(void)
 	_exit(70); /* EX_SOFTWARE */
 }
 
+static void run_end(struct digest_run *r)
+{
+	EVP_MD_CTX_free(r->ctx);
+	EVP_MD_CTX_free(r->look);
+	mem_free(r);
+}
+
 static void end_thread(void *ctx)
 {
 	EVP_MD_CTX_free(ctx);
+	thread_ctx = NULL;
+	for (struct digest_run *r = spare, *next; r != NULL; r = next) {
+		next = r->next;
+		run_end(r);
+	}
+	spare = NULL;
 }
 
 static void set_up(void)
@@ -216,8 +233,15 @@ void digest_random(void *out, size_t bytes)
 
 struct digest_run *digest_run_new(void)
 {
-	struct digest_run *r = mem_new(sizeof(*r));
+	struct digest_run *r = spare;
 
+	if (r != NULL) {
+		spare = r->next;
+		spare_count--;
+		digest_run_reset(r);
+		return r;
+	}
+	r = mem_new(sizeof(*r));
 	r->ctx = ctx_new();
 	r->look = ctx_new();
 	return r;
@@ -251,7 +275,13 @@ void digest_run_free(struct digest_run *r)
 {
 	if (r == NULL)
 		return;
-	EVP_MD_CTX_free(r->ctx);
-	EVP_MD_CTX_free(r->look);
-	mem_free(r);
+	if (spare_count == SPARE_MAX) {
+		run_end(r);
+		return;
+	}
+	if (thread_ctx == NULL)
+		(void)ctx_start(); /* a thread that has a context is told of its end, and clears the spare ones away */
+	r->next = spare;
+	spare = r;
+	spare_count++;
 }
