@@ -52,23 +52,23 @@ static const struct probe probes[] = {
 	{ "output limit", NULL, PROOF_OUTPUT, "cat /dev/zero", 0 },
 };
 
+static void add_word(struct jail_spawn *s, uint32_t *count, const char *word)
+{
+	memcpy(s->text + s->text_bytes, word, strlen(word) + 1); /* a few of ours: there is room */
+	s->text_bytes += (uint32_t)strlen(word) + 1;
+	(*count)++;
+}
+
 static void fill(struct jail_spawn *s, const struct jail_lane *l, const char *script)
 {
-	static const char *const start[] = { "/bin/sh", "-c" };
-
 	*s = (struct jail_spawn){ .uid = l->uid, .profile = PROFILE_STRICT };
 	s->limits = (struct jail_limits){ .wall_ms = PATIENCE_MS, .cpu_ms = 10000, .memory_bytes = 64 * 1024 * 1024, .pids = 16,
 		                          .disk_bytes = 1024 * 1024, .output_bytes = 4096 };
 	memcpy(s->box, l->box, sizeof(s->box));
-	for (size_t i = 0; i < 3; i++) {
-		const char *text = i < 2 ? start[i] : script;
-
-		memcpy(s->text + s->text_bytes, text, strlen(text) + 1);
-		s->text_bytes += (uint32_t)strlen(text) + 1;
-	}
-	memcpy(s->text + s->text_bytes, "PATH=/usr/bin:/bin", sizeof("PATH=/usr/bin:/bin"));
-	s->argc = 3;
-	s->envc = 1;
+	add_word(s, &s->argc, "/bin/sh");
+	add_word(s, &s->argc, "-c");
+	add_word(s, &s->argc, script);
+	add_word(s, &s->envc, "PATH=/usr/bin:/bin");
 }
 
 static bool holds(const struct probe *p, const struct jail_result *r)
