@@ -268,6 +268,10 @@ static void on_error(void *arg, struct kafka_partition k, const struct err *err,
 	struct shard *p = k.topic != NULL ? record_shard(r, k.topic, k.partition) : NULL;
 	char partition[24];
 
+	if (strcmp(err->code, "kafka_fatal") == 0) { /* its group is gone, or we are out of it: only a new client is let in */
+		service_broken(r->service, err);
+		return;
+	}
 	record_log(r, "kafka", err);
 	if (out_of_log && p != NULL && p->state == SHARD_OWNED) {
 		const struct db_value values[] = { DB_TEXT(slice_text(p->topic)), number(partition, p->partition), DB_TEXT(slice_text(r->owner)) };
