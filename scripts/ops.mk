@@ -57,11 +57,15 @@ example: build ## write deploy/airlock.conf.example from the programs' tables
 check-ops: ## set-up, servers and supervisor: what they leave behind, and what they come back from
 	@scripts/as-root scripts/run-tests -j 2 $(filter-out tests/ops/lib.sh,$(sort $(wildcard tests/ops/*.sh)))
 
-.PHONY: check-pipe-long test-long
+.PHONY: check-pipe-long check-disks test-long
 # Minutes on an idle machine: consumers that come and go, kill -9 of everything, servers that are away, partitions that are added.
 check-pipe-long: build $(PIPE_HAND)
 	@scripts/as-root tests/pipe/run $(sort $(wildcard tests/pipe/long-*.py))
 
+# Small disks that a test fills, under a pipeline of their own.
+check-disks: build $(PIPE_HAND)
+	@AIRLOCK_PIPE_DISKS=256 scripts/as-root tests/pipe/run tests/pipe/disk-full.py
+
 test-long: ## what takes longer: kills, outages and added partitions on a running pipeline, the long fault runs, the sandbox by the thousand
 	@scripts/setup
-	@scripts/test check-pipe-long check-fault-long check-escape-long check-oci-long
+	@scripts/test check-pipe-long check-disks check-proofs check-fault-long check-escape-long check-oci-long

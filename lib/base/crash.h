@@ -5,7 +5,11 @@
  *
  *   AIRLOCK_CRASH_AT=name[:n[:stop]]   SIGKILL at the n-th passing (default the first); with "stop" SIGSTOP instead, for tests that let
  *                                      another take over and then continue us
+ *   AIRLOCK_POISON=text                SIGKILL whenever a message with that text in it is opened
  *   AIRLOCK_BROKEN=switch              breaks one rule on purpose, to show that the tests notice
+ *   AIRLOCK_FAIL=call:n                the n-th passing of a call into a foreign library fails as that library can fail; "alloc:n": there is
+ *                                      no memory, which ends us.  "count:0": none fails.  AIRLOCK_FAIL_FROM=name: counted from the first passing
+ *                                      of that point on (memory only then).  AIRLOCK_FAIL_TO=name: how often each was passed is told there, once
  *
  * The ordinary build has neither the names nor a branch: everything here is empty.  Any thread.
  */
@@ -67,20 +71,48 @@ enum crash_rule {
 	CRASH_RELEASE_EARLY, /* "release-early": released before the output gate has decided */
 };
 
+/* X(constant, name): what of lib/io can fail one at a time. */
+#define CRASH_CALLS(X) \
+	X(KAFKA_CLIENT, "kafka.client")   /* no client can be made */ \
+	X(KAFKA_PUBLISH, "kafka.publish") /* the queue is full */ \
+	X(KAFKA_REPORT, "kafka.report")   /* nobody knows whether it is in the log */ \
+	X(KAFKA_COMMIT, "kafka.commit")   /* the broker refuses the offsets */ \
+	X(KAFKA_READ, "kafka.read")       /* a partition cannot be read */ \
+	X(KAFKA_ASK, "kafka.ask")         /* a question about topics, ends or groups has no answer */ \
+	X(HTTP_BEGIN, "http.begin")       /* the call cannot begin */ \
+	X(HTTP_ANSWER, "http.answer")     /* the connection breaks before the answer is whole */ \
+	X(DB_SEND, "db.send")             /* the connection breaks when a statement is sent */ \
+	X(DB_ANSWER, "db.answer")         /* the connection breaks when its answer is there */
+
 #define CRASH_CONSTANT(constant, name, who, before, after) CRASH_##constant,
 enum crash_point { CRASH_POINTS(CRASH_CONSTANT) CRASH_POINT_COUNT };
 
+#define CRASH_CALL(constant, name) CRASH_##constant,
+enum crash_call { CRASH_CALLS(CRASH_CALL) CRASH_CALL_COUNT };
+
 #ifdef AIRLOCK_FAULTS
 void crash_at(enum crash_point p);
+void crash_on(const char *message, size_t n);
 bool crash_breaks(enum crash_rule r);
+bool crash_fails(enum crash_call c); /* true: behave as if it had failed */
 #else
 static inline void crash_at(enum crash_point p)
 {
 	(void)p;
 }
+static inline void crash_on(const char *message, size_t n)
+{
+	(void)message;
+	(void)n;
+}
 static inline bool crash_breaks(enum crash_rule r)
 {
 	(void)r;
+	return false;
+}
+static inline bool crash_fails(enum crash_call c)
+{
+	(void)c;
 	return false;
 }
 #endif

@@ -97,3 +97,8 @@ void mem_fail_after(long n, void (*abort_fn)(void))
 	atomic_store(&fail_call, abort_fn);
 	atomic_store(&fail_countdown, n);
 }
+
+long mem_fail_left(void)
+{
+	return atomic_load(&fail_countdown);
+}

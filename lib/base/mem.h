@@ -18,5 +18,6 @@ void mem_wipe(void *p, size_t bytes);                     /* overwrite a secret;
 
 /* Tests only: the n-th allocation from now calls abort_fn instead (1 = the next).  0 switches off. */
 void mem_fail_after(long n, void (*abort_fn)(void));
+long mem_fail_left(void); /* allocations until then; 0: it is off, or has been */
 
 #endif

@@ -131,7 +131,7 @@ void db_pump(void *arg)
 			break; /* the tick ends it */
 		if (o->kind == OP_COPY && d->sent_count > 0)
 			break; /* goes alone */
-		ok = o->kind == OP_COPY ? send_copy(d, o) : send_query(d, o);
+		ok = !crash_fails(CRASH_DB_SEND) && (o->kind == OP_COPY ? send_copy(d, o) : send_query(d, o));
 		o->sent = true;
 		d->sent_count++;
 		if (!ok) {
@@ -181,7 +181,7 @@ static bool copy_answers(struct db *d, struct op *o)
 		if (!copy_goes_on(o)) {
 			r = PQgetResult(d->conn);
 			if (r == NULL) { /* the end of it */
-				if (PQenterPipelineMode(d->conn) != 1) {
+				if (crash_fails(CRASH_DB_ANSWER) || PQenterPipelineMode(d->conn) != 1) {
 					db_lost_by_libpq(d);
 					return false;
 				}
@@ -234,6 +234,10 @@ void db_answers(struct db *d)
 			continue;
 		}
 		PQclear(r);
+		if (crash_fails(CRASH_DB_ANSWER)) {
+			db_lost_by_libpq(d);
+			return;
+		}
 		db_op_end(d, db_op_take_first(d));
 		db_pump_later(d);
 	}

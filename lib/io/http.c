@@ -18,6 +18,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 enum { CONNECT_MS_MAX = 10 * 1000, HEADER_BYTES_MAX = 64 * 1024 };
@@ -321,6 +322,8 @@ static void settle(struct http *h)
 			continue;
 		(void)curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &of_call); /* set in http_begin() */
 		c = (struct http_call *)(void *)of_call;
+		if (crash_fails(CRASH_HTTP_ANSWER))
+			code = CURLE_RECV_ERROR;
 		call_end(c, c->rc != RC_OK ? c->rc : rc_of_curl(code, &c->err));
 	}
 	if (!h->unsettled)
@@ -449,7 +452,7 @@ enum rc http_begin(struct http *h, const struct http_request *r, http_done *done
 	h->calls = c;
 	rc = c->easy ? prepare(c, r, err) : err_set(err, RC_BROKEN, "http_memory", "out of memory");
 	if (rc == RC_OK && h->inside == 0) {
-		if (curl_multi_add_handle(h->multi, c->easy) == CURLM_OK)
+		if (!crash_fails(CRASH_HTTP_BEGIN) && curl_multi_add_handle(h->multi, c->easy) == CURLM_OK)
 			c->added = true;
 		else
 			rc = err_set(err, RC_LATER, "http_failed", "curl takes no more calls");

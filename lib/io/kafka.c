@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/mem.h"
 
 enum { EVENTS_PER_TURN = 512, CONF_TEXT_BYTES = 512 };
@@ -208,7 +209,7 @@ enum rc kafka_client_new(const struct kafka_conf *c, enum kafka_side side, const
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char text[CONF_TEXT_BYTES];
 	rd_kafka_t *rk;
-	enum rc rc = fill_conf(conf, c, side, group, err);
+	enum rc rc = crash_fails(CRASH_KAFKA_CLIENT) ? err_set(err, RC_BROKEN, "fault", "no client") : fill_conf(conf, c, side, group, err);
 
 	if (rc != RC_OK) {
 		rd_kafka_conf_destroy(conf);

@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 enum { NAME_MAX_TOPICS = 256, CREATE_WAIT_MS = 100 };
@@ -115,7 +116,7 @@ void kafka_describe(struct kafka_producer *p, const char *const *topics, size_t 
 	struct err err;
 
 	q->described = done;
-	if (ask_topics(q, topics, count))
+	if (!crash_fails(CRASH_KAFKA_ASK) && ask_topics(q, topics, count))
 		return;
 	question_free(q);
 	no_client(&err);
@@ -128,7 +129,7 @@ void kafka_log_ranges(struct kafka_producer *p, const char *const *topics, size_
 	struct err err;
 
 	q->ranges = done;
-	if (ask_topics(q, topics, count))
+	if (!crash_fails(CRASH_KAFKA_ASK) && ask_topics(q, topics, count))
 		return;
 	question_free(q);
 	no_client(&err);
@@ -145,7 +146,7 @@ void kafka_group(struct kafka_producer *p, const char *group, int64_t timeout_ms
 	struct err err;
 
 	q->group = done;
-	if (!rk) {
+	if (!rk || crash_fails(CRASH_KAFKA_ASK)) {
 		question_free(q);
 		no_client(&err);
 		done(arg, RC_LATER, NULL, 0, &err);

@@ -12,6 +12,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 enum {
@@ -341,7 +342,7 @@ enum rc kafka_reader_add(struct kafka_consumer *c, struct kafka_partition p, int
 	assert(!c->group);
 	if (!t->rkt)
 		t->rkt = rd_kafka_topic_new(c->rk, t->name, NULL);
-	if (!t->rkt || rd_kafka_consume_start_queue(t->rkt, p.partition, offset, c->port.queue) < 0)
+	if (crash_fails(CRASH_KAFKA_READ) || !t->rkt || rd_kafka_consume_start_queue(t->rkt, p.partition, offset, c->port.queue) < 0)
 		return kafka_err(err, RC_LATER, rd_kafka_last_error(), p.topic);
 	*part = (struct part){ .state = STARTED, .assigned = true };
 	return RC_OK;
@@ -420,7 +421,7 @@ void kafka_commit(struct kafka_consumer *c, const struct kafka_commit *list, siz
 			r->metadata_size = strlen(list[i].metadata);
 		}
 	}
-	code = rd_kafka_commit_queue(c->rk, rows, c->port.queue, NULL, call);
+	code = crash_fails(CRASH_KAFKA_COMMIT) ? RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT : rd_kafka_commit_queue(c->rk, rows, c->port.queue, NULL, call);
 	rd_kafka_topic_partition_list_destroy(rows);
 	if (!code)
 		return;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/digest.h"
 #include "base/mem.h"
 
@@ -132,7 +133,7 @@ static void report(struct client *c, const rd_kafka_message_t *m)
 
 	pending_free(p, one);
 	p->unacknowledged--;
-	if (!m->err && m->offset >= 0) {
+	if (!m->err && m->offset >= 0 && !crash_fails(CRASH_KAFKA_REPORT)) {
 		kafka_producer_answered(p);
 		done(arg, RC_OK, m->partition, m->offset, NULL);
 		return;
@@ -394,6 +395,8 @@ enum rc kafka_publish(struct kafka_producer *p, const struct kafka_message *m, k
 
 	if (!t)
 		return err_set(err, RC_LATER, "no_producer", "%s: no producer at the moment", m->topic);
+	if (crash_fails(CRASH_KAFKA_PUBLISH))
+		return err_set(err, RC_LATER, "_QUEUE_FULL", "%s: the queue is full", m->topic);
 	one = pending_take(p, done, arg);
 	headers = headers_of(m);
 	if (m->partition < 0)

@@ -291,6 +291,7 @@ static bool opened(struct work *w, int kills)
 		fate_dead(w, "poison", "workers died three times with this message in hand");
 		return false;
 	}
+	crash_on(w->held->record.bytes.ptr, w->held->record.bytes.len);
 	if (!w->has_request) {
 		rc = work_open(w, &err);
 		if (rc != RC_OK) {

@@ -2,8 +2,8 @@
  * log: looks into and writes to Kafka for the fault tests, without a group and without any check of ours.
  *
  *   log read BROKERS TOPIC...     every record from the start of the log to where it ended when asked, one JSON object a line:
- *                                 {"topic","partition","offset","key","bytes"}, bytes as base64
- *   log write BROKERS TOPIC       lines of stdin, "KEY BASE64" each ("-": no key), as records; ends when all are acknowledged
+ *                                 {"topic","partition","offset","key","bytes","headers"}: key in hex, bytes and the values of headers in base64
+ *   log write BROKERS TOPIC       lines of stdin, "KEY BASE64 NAME=BASE64..." each ("-": no key), as records; ends when all are acknowledged
  *   log ends BROKERS TOPIC...     {"topic","partition","begin","end"}, one a line
  *   log points                    the table of crash points, one JSON object a line
  */
@@ -14,7 +14,7 @@
 
 #include "io/kafka.h"
 
-enum { RECORD_BYTES = 8 * 1024 * 1024, TOPICS_MAX = 32, WAIT_MS = 60000, PARTITIONS_MAX = 1024, KEY_BYTES = 256 };
+enum { RECORD_BYTES = 8 * 1024 * 1024, TOPICS_MAX = 32, WAIT_MS = 60000, PARTITIONS_MAX = 1024, KEY_BYTES = 256, HEADERS_MAX = 16 };
 
 struct place { const char *topic; int32_t partition; int64_t begin, end, at; };
 
@@ -47,12 +47,31 @@ static void late(void *arg)
 
 /* ---- reading ---- */
 
+static enum rc add_headers(struct buf *b, const struct kafka_record *r)
+{
+	enum rc rc = buf_add_text(b, "\",\"headers\":{");
+
+	for (size_t i = 0; i < r->header_count && rc == RC_OK; i++) {
+		if (i > 0)
+			rc = buf_add_text(b, ",");
+		if (rc == RC_OK)
+			rc = buf_add_json(b, r->headers[i].name);
+		if (rc == RC_OK)
+			rc = buf_add_text(b, ":\"");
+		if (rc == RC_OK)
+			rc = buf_add_base64(b, r->headers[i].value);
+		if (rc == RC_OK)
+			rc = buf_add_text(b, "\"");
+	}
+	return rc;
+}
+
 static void print_record(struct tool *t, const struct kafka_record *r)
 {
 	buf_cut(&t->line, 0);
 	if (buf_printf(&t->line, "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"key\":", r->at.topic, (int)r->at.partition, (long long)r->offset) != RC_OK ||
 	    buf_add_text(&t->line, "\"") != RC_OK || buf_add_hex(&t->line, r->key) != RC_OK || buf_add_text(&t->line, "\",\"bytes\":\"") != RC_OK ||
-	    buf_add_base64(&t->line, r->bytes) != RC_OK || buf_add_text(&t->line, "\"}\n") != RC_OK ||
+	    buf_add_base64(&t->line, r->bytes) != RC_OK || add_headers(&t->line, r) != RC_OK || buf_add_text(&t->line, "}}\n") != RC_OK ||
 	    fwrite(t->line.data, 1, t->line.len, stdout) != t->line.len)
 		give_up(t, "cannot write a record", NULL);
 }
@@ -150,22 +169,50 @@ static void published(void *arg, enum rc rc, int32_t partition, int64_t offset, 
 	timer_set(t->deadline, WAIT_MS);
 }
 
+/* The next word, as bytes in t->line behind what is there. */
+static bool unpack(struct tool *t, struct slice base64, struct slice *out)
+{
+	size_t from = t->line.len;
+
+	if (buf_add_unbase64(&t->line, base64) != RC_OK) {
+		give_up(t, "not base64", NULL);
+		return false;
+	}
+	*out = slice_of(t->line.data + from, t->line.len - from);
+	return true;
+}
+
 static bool write_line(struct tool *t, const char *topic, struct slice line)
 {
-	struct kafka_message m = { .topic = topic, .partition = -1 };
+	struct kafka_header headers[HEADERS_MAX];
+	struct kafka_message m = { .topic = topic, .partition = -1, .headers = headers };
 	struct err err;
-	struct slice word;
+	struct slice word, value;
 
 	if (!slice_cut(&line, ' ', &word))
 		return true;
 	if (!slice_is(word, "-"))
 		m.key = word;
 	buf_cut(&t->line, 0);
-	if (buf_add_unbase64(&t->line, slice_trim(line)) != RC_OK) {
-		give_up(t, "not base64", NULL);
+	if (!buf_room(&t->line, line.len)) { /* it must not move: slices point into it */
+		give_up(t, "too long", NULL);
 		return false;
 	}
-	m.bytes = buf_slice(&t->line);
+	line = slice_trim(line);
+	for (bool first = true; line.len > 0; first = false) {
+		if (!slice_cut(&line, ' ', &word)) {
+			word = line;
+			line = SLICE_EMPTY;
+		}
+		if (first) {
+			if (!unpack(t, word, &m.bytes))
+				return false;
+		} else if (m.header_count < HEADERS_MAX && slice_cut(&word, '=', &headers[m.header_count].name)) {
+			if (!unpack(t, word, &value))
+				return false;
+			headers[m.header_count++].value = value;
+		}
+	}
 	while (kafka_publish(t->producer, &m, published, t, &err) != RC_OK && !t->failed)
 		loop_turn(t->loop, 20);
 	t->sent++;

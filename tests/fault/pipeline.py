@@ -3,6 +3,7 @@
 Not the supervisor of `make up`: its waits between two starts would hide how often a program dies.  Here whatever ends is started again at
 once, and every end goes into the journal: the ones that were asked for, and the ones that nobody asked for.
 """
+import base64
 import json
 import os
 import random
@@ -23,6 +24,7 @@ POOLS = {  # pool: program, argument, database role
     "run": ("airlock-sandbox", None, None),
     "review": ("airlock-moderate", "review", None),
     "record": ("airlock-record", None, "airlock_record"),
+    "monitor": ("airlock-monitor", None, None),
     "model": ("airlock-model-replay", None, None),
 }
 TOPICS = ["airlock." + t for t in ("requests", "requests.batch", "prompts", "prompts.batch", "candidates", "candidates.batch", "programs",
@@ -39,6 +41,7 @@ end $$;
 create trigger note_move after update on airlock.offsets for each row when (old.next <> new.next) execute function public.note_move();
 """
 SERVER_TRIES = 4
+ENDS_OF_ITSELF = (1, 2, 71)  # it could not begin, it is broken, it has no memory
 plain = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -78,7 +81,7 @@ class Instance:
         self.pipeline, self.pool, self.name = pipeline, pool, "%s-%d" % (pool, number)
         self.program, self.argument, self.role = POOLS[pool]
         self.health = os.path.join(pipeline.dir, "health", self.name)
-        self.process, self.crash, self.wanted, self.asked = None, None, False, set()
+        self.process, self.crash, self.fail, self.wanted, self.asked = None, None, None, False, set()
         self.use = threading.Lock() # held while somebody has plans with it: nobody else stops it then
         self.port = pipeline.port(self.name) if pool in ("gateway", "model") else None
         self.lock = threading.Lock()
@@ -100,14 +103,16 @@ class Instance:
         env.update(p.settings.get(self.pool, {}))
         if self.crash:
             env["AIRLOCK_CRASH_AT"] = self.crash
+        env.update(self.fail or {})
         if p.broken:
             env["AIRLOCK_BROKEN"] = p.broken
         return env
 
-    def start(self, crash=None):
-        """crash: a named point at which it is to end itself.  Only what has ended is started: two of one name would write one health file."""
+    def start(self, crash=None, fail=None):
+        """crash: a named point at which it is to end itself; fail: variables that make a call of it fail, from which it may end.  Only what has
+        ended is started: two of one name would write one health file."""
         with self.lock:
-            return self.start_locked(crash) if self.process is None else self.process.pid
+            return self.start_locked(crash, fail) if self.process is None else self.process.pid
 
     def is_frozen(self):
         try:
@@ -122,9 +127,9 @@ class Instance:
             if self.wanted and self.process is None:
                 self.start_locked(None)
 
-    def start_locked(self, crash):
+    def start_locked(self, crash, fail=None):
         p = self.pipeline
-        self.crash, self.wanted = crash, True
+        self.crash, self.fail, self.wanted = crash, fail, True
         try:
             os.unlink(self.health)
         except FileNotFoundError:
@@ -185,6 +190,10 @@ class Instance:
             self.process = None
         if self.crash and code == -signal.SIGKILL and pid not in self.asked:
             p.journal.write("kill", name=self.name, pool=self.pool, why="point", point=self.crash)
+        elif "AIRLOCK_POISON" in p.settings.get(self.pool, {}) and code == -signal.SIGKILL and pid not in self.asked:
+            p.journal.write("kill", name=self.name, pool=self.pool, why="poison")
+        elif self.fail and code in ENDS_OF_ITSELF and pid not in self.asked:
+            p.journal.write("kill", name=self.name, pool=self.pool, why="fail", point=self.fail.get("AIRLOCK_FAIL"))
         elif pid not in self.asked or code not in (0, -signal.SIGKILL, -signal.SIGTERM):
             p.journal.write("unexpected", name=self.name, code=code)
         self.asked.discard(pid)
@@ -291,6 +300,18 @@ class Pipeline:
         self.start_server(name)
         self.journal.write("server", name=name, why="back")
 
+    def kill_model(self, away_s):
+        """The same; how often it had been called."""
+        model = self.pools["model"][0]
+        calls = self.model_calls()["total"]
+        self.journal.write("server", name="model", why="kill")
+        model.stop(signal.SIGKILL, "away")
+        time.sleep(away_s)
+        model.start()
+        wait_until(READY_S, model.ready)
+        self.journal.write("server", name="model", why="back")
+        return calls
+
     # ---- looking ----
 
     def sql(self, text):
@@ -308,10 +329,18 @@ class Pipeline:
         return {(r["topic"], r["partition"]): r["end"] for r in map(json.loads, out.splitlines())}
 
     def write_records(self, topic, records):
-        """records: (key or None, bytes)."""
-        import base64
-        text = "".join("%s %s\n" % (k or "-", base64.b64encode(b).decode()) for k, b in records)
-        subprocess.run([self.log_tool, "write", self.kafka, topic], input=text, text=True, check=True)
+        """records: (key or None, bytes) or (key, bytes, {header: bytes})."""
+        def line(key, value, headers=None):
+            more = "".join(" %s=%s" % (n, base64.b64encode(v).decode()) for n, v in (headers or {}).items())
+            return "%s %s%s\n" % (key or "-", base64.b64encode(value).decode(), more)
+        subprocess.run([self.log_tool, "write", self.kafka, topic], input="".join(line(*r) for r in records), text=True, check=True)
+
+    def read_records(self, topic):
+        """All of the log: (key, bytes, {header: bytes})."""
+        out = subprocess.run([self.log_tool, "read", self.kafka, topic], stdout=subprocess.PIPE, check=True, text=True).stdout
+        for r in map(json.loads, out.splitlines()):
+            yield (bytes.fromhex(r["key"]).decode("latin-1"), base64.b64decode(r["bytes"]),
+                   {n: base64.b64decode(v) for n, v in r["headers"].items()})
 
     def model_calls(self):
         with plain.open("http://127.0.0.1:%d/admin/calls" % self.pools["model"][0].port, timeout=10) as answer:

@@ -14,6 +14,7 @@ holds() {
 	shift
 	if out=$("$@" 2>&1); then
 		passed=$((passed + 1))
+		sed -n '/^figure: /p' <<<"$out" # what was measured
 	else
 		failed=$((failed + 1))
 		printf 'does not hold: %s\n%s\n' "$sentence" "$(tail -n 60 <<<"$out")"

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Broker and database away for eight seconds in the middle of a batch: the backlog waits, nothing fails, nothing is lost."""
+"""Broker, database and model away for a minute each in the middle of a batch: the backlog waits, nothing fails, nothing is lost."""
 import collections
 import os
 import subprocess
@@ -8,7 +8,7 @@ import time
 
 from pipe import ROMAN, RUN, Gateway, holds, many, page, pid, sql, until, whole
 
-COUNT, AWAY_S = 80, 8
+COUNT, AWAY_S = 200, 60
 POOLS = ("screen", "infer", "inspect", "sandbox", "review", "record", "gateway", "monitor")
 
 
@@ -17,7 +17,7 @@ def sv(command, server):
 
 
 def outage(gateway, server):
-    ids = []
+    ids, began = [], time.monotonic()
     before = {pool: pid(pool + "-1") for pool in POOLS}
     group = "without-" + server
     submitting = threading.Thread(target=lambda: many(COUNT, lambda i: ids.append(gateway.submit(ROMAN + " %s %d." % (group, i),
@@ -33,7 +33,8 @@ def outage(gateway, server):
     holds("%s: all are released" % server, states == {"released": COUNT}, states)
     recorded = sql("select count(*), count(*) filter (where r.id is not null) from airlock.requests q left join airlock.results r using (id)"
                    " where q.\"group\" = '%s'" % group)
-    print("%s: %s recorded, %s ended" % (server, *recorded[0]))
+    print("figure: without %s for %d s: %s recorded, %s ended, %d released, %d not; %.0f s" %
+          (server, AWAY_S, *recorded[0], states["released"], len(ids) - states["released"], time.monotonic() - began))
     holds("%s: what was recorded has ended, also what no client was told of" % server, until(120, lambda: sql(
         "select count(*) from airlock.requests q left join airlock.results r using (id) where q.\"group\" = '%s' and r.id is null" % group) == [["0"]]))
     for pool in POOLS:
@@ -43,7 +44,7 @@ def outage(gateway, server):
 
 def test():
     gateway = Gateway()
-    for server in ("kafka", "postgres"):
+    for server in ("kafka", "postgres", "model-replay-1"):
         outage(gateway, server)
 
 
