@@ -132,12 +132,16 @@ static const struct row rows_consumer[] = {
 	{ "enable.auto.offset.store", "false" },
 	{ "auto.offset.reset", "error" },
 	{ "isolation.level", "read_committed" },
-	{ "fetch.wait.max.ms", "100" }, /* a broker answers on arrival; this bounds what an idle fetch holds up */
+	{ "fetch.wait.max.ms", "250" }, /* a broker answers on arrival; this bounds what an idle fetch holds up: a partition that is added */
 	{ "fetch.error.backoff.ms", "50" },
 	{ "fetch.queue.backoff.ms", "10" },
 	{ "queued.min.messages", "1000" },
 	{ "queued.max.messages.kbytes", "16384" },
 	{ "fetch.max.bytes", "16777216" },
+	{ NULL, NULL },
+};
+static const struct row rows_reader[] = {
+	{ "fetch.wait.max.ms", "1000" }, /* its partitions are there from the beginning, and never paused */
 	{ NULL, NULL },
 };
 static const struct row rows_group[] = {
@@ -194,6 +198,8 @@ static enum rc fill_conf(rd_kafka_conf_t *conf, const struct kafka_conf *c, enum
 		rc = set_rows(conf, rows_all, err);
 	if (rc == RC_OK)
 		rc = set_rows(conf, side == KAFKA_SIDE_PRODUCER ? rows_producer : rows_consumer, err);
+	if (rc == RC_OK && side == KAFKA_SIDE_READER)
+		rc = set_rows(conf, rows_reader, err);
 	if (rc == RC_OK && side == KAFKA_SIDE_CONSUMER)
 		rc = set_rows(conf, rows_group, err);
 	if (rc == RC_OK && side == KAFKA_SIDE_CONSUMER)

@@ -10,6 +10,9 @@
 
 enum { PARTITIONS = 1024 };
 
+/* Nobody waits for what is counted here: an answer of the broker holds what has come in a second, not each result by itself. */
+static const struct kafka_setting gathered = { "fetch.min.bytes", "262144" };
+
 struct results {
 	const struct keyring *keys;
 	struct detect *detect;
@@ -131,6 +134,8 @@ enum rc results_open(struct loop *l, const struct kafka_conf *conf, const struct
 {
 	static const struct kafka_events events = { .on_record = on_record, .on_error = on_error };
 	struct results *r = mem_new(sizeof(*r));
+	struct kafka_setting *settings = mem_new_array(conf->more_count + 1, sizeof(*settings));
+	struct kafka_conf own = *conf;
 	enum rc rc;
 
 	r->keys = keys;
@@ -144,7 +149,13 @@ enum rc results_open(struct loop *l, const struct kafka_conf *conf, const struct
 		r->by_status[s] = metrics_counter(metrics, "airlock_monitor_results_total", labels, "Results seen since the start.");
 	}
 	r->unproven = metrics_counter(metrics, "airlock_monitor_results_unproven_total", "", "Results that could not be believed.");
-	rc = kafka_reader_open(l, conf, &events, r, &r->reader, err);
+	settings[0] = gathered;
+	for (size_t i = 0; i < conf->more_count; i++)
+		settings[i + 1] = conf->more[i];
+	own.more = settings;
+	own.more_count++;
+	rc = kafka_reader_open(l, &own, &events, r, &r->reader, err);
+	mem_free(settings);
 	if (rc != RC_OK) {
 		mem_free(r);
 		return rc;
