@@ -169,11 +169,15 @@ static void on_committed(void *arg, struct kafka_partition p, int64_t offset, en
 	struct lane_state *l = arg;
 	struct claim *c = stage_claim(l, p.partition);
 
-	(void)offset;
 	assert(l->commits_open > 0);
 	l->commits_open--;
 	crash_at(CRASH_COMMIT_ANSWERED);
-	if (rc != RC_OK) {
+	if (rc == RC_OK) {
+		struct poison_at at = { .offset = offset, .partition = p.partition };
+
+		memcpy(at.topic_id, l->topic_id, sizeof(at.topic_id));
+		poison_forget(l->stage->poison, &at); /* not before: until now it may come again */
+	} else {
 		metric_add(l->stage->commit_failures, 1);
 		complain(l->stage, "commit fails", err, p.partition);
 		c->dirty = c->state == CLAIM_OURS;

@@ -262,14 +262,22 @@ void poison_sum(struct poison *p)
 	}
 }
 
+static bool lies_before(const struct poison_at *a, const struct poison_at *at)
+{
+	return a->offset < at->offset && a->partition == at->partition && memcmp(a->topic_id, at->topic_id, POISON_ID_BYTES) == 0;
+}
+
 void poison_forget(struct poison *p, const struct poison_at *at)
 {
+	size_t kept = 0;
+
 	for (size_t i = 0; i < POISON_SUSPECTS; i++) {
-		if (p->mine->suspects[i].kills > 0 && same(&p->mine->suspects[i].at, at))
+		if (p->mine->suspects[i].kills > 0 && lies_before(&p->mine->suspects[i].at, at))
 			memset(&p->mine->suspects[i], 0, sizeof(p->mine->suspects[i]));
 	}
 	for (size_t i = 0; i < p->sum_count; i++) {
-		if (same(&p->sum[i].at, at))
-			p->sum[i] = p->sum[--p->sum_count];
+		if (!lies_before(&p->sum[i].at, at))
+			p->sum[kept++] = p->sum[i];
 	}
+	p->sum_count = kept;
 }

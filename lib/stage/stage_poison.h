@@ -31,6 +31,7 @@ void poison_hold(struct poison *p, const struct poison_at *at, enum poison_phase
 void poison_clear(struct poison *p);
 int poison_kills(const struct poison *p, const struct poison_at *at); /* as of the last poison_sum(); cheap */
 void poison_sum(struct poison *p);                                    /* read all files of the step again */
-void poison_forget(struct poison *p, const struct poison_at *at);     /* it is out of the way: no suspect of ours any more */
+/* What lies before this place is committed, and comes never again: none of it is a suspect of ours any more. */
+void poison_forget(struct poison *p, const struct poison_at *at);
 
 #endif

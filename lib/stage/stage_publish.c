@@ -63,13 +63,9 @@ static void finish(struct work *w)
 	bool ours = w->gen == p->gen && (p->state == CLAIM_OURS || p->state == CLAIM_REVOKING);
 
 	if (ours) {
-		struct poison_at at = poison_at_of(w->held);
-
 		if (!crash_breaks(CRASH_COMMIT_FIRST))
 			window_done(&p->window, w->held->record.offset);
 		p->dirty = true;
-		if (poison_kills(s->poison, &at) > 0)
-			poison_forget(s->poison, &at);
 		metric_add(s->jobs[w->fate], 1);
 		metric_observe(s->seconds, (double)(clock_mono_us() - w->opened_us) / 1e6);
 		log_end(w);

@@ -57,7 +57,7 @@ static void die_with(const struct poison_at *at, bool in_hand)
 
 static void three_deaths_with_a_message_in_hand_make_it_a_killer(void **state)
 {
-	const struct poison_at at = { "id", 7, 3 }, innocent = { "id", 8, 3 };
+	const struct poison_at at = { "id", 7, 3 }, innocent = { "id", 8, 3 }, other = { "id", 8, 2 };
 	struct poison *p;
 
 	(void)state;
@@ -68,7 +68,12 @@ static void three_deaths_with_a_message_in_hand_make_it_a_killer(void **state)
 	assert_int_equal(poison_kills(p, &at), 3);
 	assert_true(poison_is_killer(poison_kills(p, &at)));
 	assert_int_equal(poison_kills(p, &innocent), 0);
-	poison_forget(p, &at);
+	poison_forget(p, &at);    /* it may come again */
+	poison_forget(p, &other); /* another partition's */
+	poison_sum(p);
+	assert_int_equal(poison_kills(p, &at), 3);
+	poison_forget(p, &innocent);
+	assert_int_equal(poison_kills(p, &at), 0);
 	poison_sum(p);
 	assert_int_equal(poison_kills(p, &at), 0);
 	poison_close(p);
