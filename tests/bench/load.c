@@ -108,6 +108,7 @@ static void build(struct load *l, struct one *o)
 	r.api = l->ask ? SLICE_LITERAL("responses") : SLICE_LITERAL("runs");
 	if (l->ask) {
 		r.input = slice_text(l->program);
+		r.model = SLICE_LITERAL("replay");
 		r.budget = (struct budget){ 100000, 100000, 100000000 };
 	} else {
 		r.program = slice_text(l->program);
