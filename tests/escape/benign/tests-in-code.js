@@ -8,9 +8,10 @@
 // test: assert.equal(require('./main').add(1, 1), 2);
 // test: assert.equal(await later(4), 8);
 // test: await assert.rejects(later(-1), RangeError);
+// test: await assert.rejects(atOnce(), RangeError); assert.equal(add(1, 1), 2)
 // test: later(3).then(v => assert.equal(v, 6));
 // test: const logs = [], old = console.log; console.log = (...x) => logs.push(x); hello(); console.log = old; assert.deepEqual(logs, [['hello', [1]]])
-// test: let n = 0; const d = debounce(() => n++, 5); d(); d(); await new Promise(r => setTimeout(r, 50)); assert.equal(n, 1)
+// test: let n = 0; const d = debounce(() => n++, 200); d(); d(); await new Promise(r => setTimeout(r, 600)); assert.equal(n, 1)
 // test: const s = new Stack(); s.push(1).push(2); assert(s instanceof Stack); assert.equal(s.size, 2); assert.deepEqual([...s], [1, 2]); assert.deepEqual(s.items, [1, 2])
 // test: const e = emitter(); let got = 0; e.on('x', v => { got = v; }); e.emit('x', 4); assert.equal(got, 4)
 // test: const m = { n: 0, hit() { return ++this.n; } }; assert.deepEqual(useMock(m), [1, 2]); assert.equal(m.n, 2)
@@ -30,6 +31,7 @@ function add(a, b) { return a + b; }
 class Stack { constructor() { this.items = []; } push(x) { this.items.push(x); return this; } get size() { return this.items.length; } *[Symbol.iterator]() { yield* this.items; } }
 const sortIn = a => { a.sort((x, y) => x - y); };
 const later = async x => { await new Promise(r => setTimeout(r, 10)); if (x < 0) throw new RangeError('neg'); return x * 2; };
+const atOnce = () => Promise.reject(new RangeError('at once'));
 class Bad extends Error { constructor(m) { super(m); this.name = 'Bad'; this.code = 7; } }
 function fails() { throw new Bad('no'); }
 function debounce(f, ms) { let t; return (...a) => { clearTimeout(t); t = setTimeout(() => f(...a), ms); }; }

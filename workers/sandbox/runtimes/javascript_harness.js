@@ -199,8 +199,10 @@ class Channel {
 			return into('boxed', inner(v.valueOf()));
 		if (v instanceof Error)
 			return this.packError(v, inner);
-		if (v instanceof Promise)
+		if (v instanceof Promise) {
+			v.then(undefined, () => {}); /* whoever asks for it hears how it ended, and that may be after it has */
 			return into('promise', this.register(v));
+		}
 		const proto = Object.getPrototypeOf(v);
 		/* With methods it is more than data: they must find the object that they belong to. */
 		if ((proto === Object.prototype || proto === null) && !Object.keys(v).some(k => typeof v[k] === 'function'))
