@@ -353,13 +353,21 @@ static bool has_parent(struct jail_lane *l, const struct jail_spawn *s)
 	return l->zygote.up;
 }
 
+/* A job that is there is forked when it is read: a process that is made before would first rehearse for nobody. */
+static bool order_waits(const struct jail_lane *l)
+{
+	struct pollfd p = { .fd = l->command_fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 {
 	struct running *r;
 	struct err why;
 	enum rc rc;
 
-	if (l->oci || !has_parent(l, s)) /* the mark that pid 1 of a container waits for is in the way of a program that waits for its input */
+	if (l->oci || !has_parent(l, s) || (s->warm == WARM_FORK && order_waits(l))) /* the mark that pid 1 of a container waits for is in the way of a program that waits for its input */
 		return;
 	r = mem_new(sizeof(*r));
 	rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, &why);
