@@ -5,9 +5,9 @@
 #include <stdarg.h>
 #include <cmocka.h>
 #include <stdatomic.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -209,14 +209,14 @@ static void went(void *arg, enum rc rc, int32_t partition, int64_t offset, const
 /* In a row to one partition, then to the next; each is gone through before one comes again. */
 static void messages_travel_together_in_runs(void **state)
 {
-	static const int runs[] = { 0, 1, 2 };
+	static const struct { int run, each; } rows[] = { { 0, 2 }, { 1, 2 }, { 2, 2 }, { 8, 8 } };
 	struct err err;
 
 	(void)state;
 	send_ten("four"); /* its partitions are known from here on */
-	for (size_t r = 0; r < COUNT_OF(runs); r++) {
+	for (size_t r = 0; r < COUNT_OF(rows); r++) {
 		struct spread s = { .done = 0 };
-		const struct kafka_message m = { "four", -1, SLICE_LITERAL("the same key"), SLICE_LITERAL("v"), NULL, 0, runs[r] };
+		const struct kafka_message m = { "four", -1, SLICE_LITERAL("the same key"), SLICE_LITERAL("v"), NULL, 0, rows[r].run };
 		int each[4] = { 0 };
 
 		for (size_t i = 0; i < COUNT_OF(s.went); i++)
@@ -225,26 +225,8 @@ static void messages_travel_together_in_runs(void **state)
 		for (size_t i = 0; i < COUNT_OF(s.went); i++)
 			each[s.went[i]]++;
 		for (size_t i = 0; i < COUNT_OF(each); i++)
-			assert_int_equal(each[i], 2);
+			assert_true(each[i] == rows[r].each || (each[i] == 0 && rows[r].run == 8));
 	}
-	{
-		struct spread s = { .done = 0 };
-		const struct kafka_message m = { "four", -1, SLICE_LITERAL("k"), SLICE_LITERAL("v"), NULL, 0, COUNT_OF(s.went) };
-
-		for (size_t i = 0; i < COUNT_OF(s.went); i++)
-			assert_int_equal(kafka_publish(producer, &m, went, &s, &err), RC_OK);
-		assert_true(loop_until(loop, all_went, &s, WAIT_MS));
-		for (size_t i = 1; i < COUNT_OF(s.went); i++)
-			assert_int_equal(s.went[i], s.went[0]);
-	}
-}
-
-static int64_t cpu_ms(void)
-{
-	struct rusage u;
-
-	assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
-	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
 }
 
 /* More than an idempotent producer may have in flight: what waits for the answer waits asleep. */
@@ -252,18 +234,18 @@ static void who_waits_for_an_answer_does_no_work(void **state)
 {
 	enum { SLOW_MS = 1000 };
 	struct sent s = { 0 };
-	int64_t before;
+	clock_t before; /* of processor time */
 
 	(void)state;
 	send_ten("t");
 	mock_slow(mock, 1, SLOW_MS);
-	before = cpu_ms();
+	before = clock();
 	for (int i = 0; i < 20; i++) {
 		send_to(producer, "t", 0, "k", "v", &s);
 		loop_turn(loop, 2); /* so that they are not one batch */
 	}
 	assert_true(loop_until(loop, all_sent, &s, WAIT_MS));
-	assert_true(cpu_ms() - before < SLOW_MS / 10); /* in circles it is all that this machine has */
+	assert_true(clock() - before < CLOCKS_PER_SEC * SLOW_MS / 1000 / 10); /* in circles it is all that this machine has */
 	mock_slow(mock, 1, 0);
 	assert_true(loop_until(loop, twenty_sent, &s, WAIT_MS));
 	assert_int_equal(s.ok, 20);
