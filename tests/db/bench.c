@@ -243,10 +243,11 @@ static void on_sent(void *arg, enum rc rc, int32_t partition, int64_t offset, co
 
 void bench_send(struct bench *b, enum topic t)
 {
-	struct kafka_message m = { .topic = topic_name(t, b->f.request.lane), .partition = -1, .key = b->f.request.id_text, .bytes = buf_slice(&b->f.bytes) };
+	struct kafka_message m = { .topic = topic_name(t, b->f.request.lane), .key = b->f.request.id_text, .bytes = buf_slice(&b->f.bytes) };
 	int64_t end = clock_mono_ms() + PATIENCE_MS;
 	struct err err;
 
+	m.partition = b->f.request.id.bytes[UUID_BYTES - 1] % BENCH_PARTITIONS; /* what is sent of a request stays in order */
 	assert_int_equal(kafka_publish(b->producer, &m, on_sent, b, &err), RC_OK);
 	b->sent++;
 	while (b->acknowledged < b->sent && clock_mono_ms() < end)
