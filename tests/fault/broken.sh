@@ -10,7 +10,7 @@ fails_by() {
 }
 for turn in $(seq "${AIRLOCK_TURNS:-1}"); do
 	holds "an offset committed before its message is published is found (turn $turn)" fails_by commit-first "every request ends|every accepted request has a result" \
-		--requests 300 --kills 12 --gap 0.6
+		--requests 600 --kills 25 --gap 0.6
 	holds "an offset row that moves for anyone is found (turn $turn)" fails_by no-compare "an offset row moves forward" \
 		--requests 300 --kills 0 --freezes 3 --only record --rate 50
 	holds "a result released before its last verdict is found (turn $turn)" fails_by release-early "it ends as it must" --requests 200 --kills 0
