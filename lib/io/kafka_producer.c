@@ -60,11 +60,9 @@ struct kafka_producer {
 	struct pending *free;
 	size_t unacknowledged;
 	int64_t answered_ms;
-	bool answered, fatal, closing;
+	bool answered, fatal;
 	struct timer *probe;
 };
-
-static enum rc client_open(struct kafka_producer *p, struct client **out, struct err *err);
 
 struct loop *kafka_producer_loop(struct kafka_producer *p)
 {
@@ -440,7 +438,6 @@ void kafka_producer_close(struct kafka_producer *p, int64_t timeout_ms)
 		return;
 	drain(p->old, clock_mono_ms() + timeout_ms);
 	drain(p->now, clock_mono_ms() + timeout_ms);
-	p->closing = true;
 	if (p->unacknowledged > 0 && p->now) {
 		(void)rd_kafka_purge(p->now->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* a producer: cannot fail */
 		drain(p->now, clock_mono_ms() + PURGE_WAIT_MS);
