@@ -178,7 +178,7 @@ static void a_recorder_that_hangs_in_a_flush_is_ended_and_doubles_nothing(void *
 		                    " and query like 'copy airlock.requests%%' and state = 'active'");
 	} while (strcmp(b.text, "1") != 0 && clock_mono_ms() < end);
 	assert_string_equal(b.text, "1");
-	HOLDS("0", "select count(*) from airlock.requests");
+	HOLDS("t", "select count(*) < 12 from airlock.requests"); /* what came first may be recorded already */
 	first->hangs = true;
 	(void)bench_recorder(&b, 1);
 	bench_until(&b, "12", "select count(*) from airlock.requests");

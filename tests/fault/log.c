@@ -3,7 +3,8 @@
  *
  *   log read BROKERS TOPIC...     every record from the start of the log to where it ended when asked, one JSON object a line:
  *                                 {"topic","partition","offset","key","bytes","headers"}: key in hex, bytes and the values of headers in base64
- *   log write BROKERS TOPIC       lines of stdin, "KEY BASE64 NAME=BASE64..." each ("-": no key), as records; ends when all are acknowledged
+ *   log write BROKERS TOPIC       lines of stdin, "KEY BASE64 NAME=BASE64..." each ("-": no key), as records, in its partitions in turn;
+ *                                 ends when all are acknowledged
  *   log ends BROKERS TOPIC...     {"topic","partition","begin","end"}, one a line
  *   log points                    the table of crash points, one JSON object a line
  */
@@ -29,7 +30,7 @@ struct tool {
 	size_t place_count, open;
 	struct buf line;
 	size_t sent, acknowledged;
-	bool failed, asked;
+	bool failed, asked, reads;
 	struct timer *deadline;
 };
 
@@ -132,7 +133,7 @@ static void have_ranges(void *arg, enum rc rc, const struct kafka_range *list, s
 {
 	struct tool *t = arg;
 
-	if (rc != RC_OK || count > PARTITIONS_MAX) {
+	if (rc != RC_OK || count == 0 || count > PARTITIONS_MAX) {
 		give_up(t, "cannot ask for the ends of the log", err);
 		return;
 	}
@@ -148,10 +149,10 @@ static void have_ranges(void *arg, enum rc rc, const struct kafka_range *list, s
 			(void)printf("{\"topic\":\"%s\",\"partition\":%d,\"begin\":%lld,\"end\":%lld}\n", p->topic, (int)p->partition, (long long)p->begin,
 			             (long long)p->end);
 	}
-	if (t->asked)
-		loop_stop(t->loop);
-	else
+	if (t->reads)
 		start_reading(t);
+	else
+		loop_stop(t->loop);
 }
 
 /* ---- writing ---- */
@@ -185,7 +186,7 @@ static bool unpack(struct tool *t, struct slice base64, struct slice *out)
 static bool write_line(struct tool *t, const char *topic, struct slice line)
 {
 	struct kafka_header headers[HEADERS_MAX];
-	struct kafka_message m = { .topic = topic, .partition = -1, .headers = headers };
+	struct kafka_message m = { .topic = topic, .partition = t->places[t->sent % t->place_count].partition, .headers = headers };
 	struct err err;
 	struct slice word, value;
 
@@ -246,7 +247,8 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "points") == 0)
 		return fputs(CRASH_POINTS(POINT), stdout) < 0;
 	t.asked = argc >= 4 && strcmp(argv[1], "ends") == 0;
-	if (!writes && !t.asked && (argc < 4 || strcmp(argv[1], "read") != 0)) {
+	t.reads = argc >= 4 && strcmp(argv[1], "read") == 0;
+	if (!writes && !t.asked && !t.reads) {
 		(void)fprintf(stderr, "usage: log read|ends BROKERS TOPIC... | log write BROKERS TOPIC | log points\n");
 		return 1;
 	}
@@ -260,12 +262,10 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "log: %s\n", err.text);
 		return 1;
 	}
-	if (writes) {
+	kafka_log_ranges(t.producer, t.topics, t.topic_count, WAIT_MS / 2, have_ranges, &t);
+	loop_run(t.loop);
+	if (writes && !t.failed)
 		write_all(&t, argv[3]);
-	} else {
-		kafka_log_ranges(t.producer, t.topics, t.topic_count, WAIT_MS / 2, have_ranges, &t);
-		loop_run(t.loop);
-	}
 	if (t.reader)
 		kafka_consumer_close(t.reader, 1000);
 	kafka_producer_close(t.producer, 1000);
