@@ -27,6 +27,7 @@ enum {
 	PURGE_WAIT_MS = 500,
 	TOPICS_MAX = 64,
 	RENEW_MS = 1000,
+	RUN_MS = 10, /* a run is no longer, so that little load is shared among all consumers */
 };
 
 struct pending {
@@ -46,7 +47,7 @@ struct client {
 		rd_kafka_topic_t *rkt;
 		_Atomic uint32_t at;  /* modulo the number of partitions, which only librdkafka knows: where the run goes */
 		int left;             /* of the run */
-		int64_t run_ms;       /* when it began: it ends with the turn of the loop */
+		int64_t run_ms;       /* when it began */
 	} topics[TOPICS_MAX];
 };
 
@@ -270,7 +271,7 @@ static int32_t choose(const rd_kafka_topic_t *rkt, const void *key, size_t len, 
 /* This message goes on with the run, or begins the next. */
 static void run_on(struct topic *t, int run, int64_t now_ms)
 {
-	if (t->left == 0 || t->run_ms != now_ms) {
+	if (t->left == 0 || now_ms - t->run_ms > RUN_MS) {
 		atomic_fetch_add_explicit(&t->at, 1, memory_order_relaxed);
 		t->left = run > 1 ? run : 1;
 		t->run_ms = now_ms;

@@ -37,7 +37,7 @@ enum { RUN = 64 };
 
 static const struct topic_spec topic_specs[TOPIC_COUNT] = {
 	{ TOPIC_REQUESTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, RUN, "signed requests, and repairs that go round again" },
-	{ TOPIC_PROMPTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, 1, "requests that the input gate let pass" },
+	{ TOPIC_PROMPTS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, 8, "requests that the input gate let pass" },
 	{ TOPIC_CANDIDATES, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, RUN, "with the model's answer, nothing in it judged yet" },
 	{ TOPIC_PROGRAMS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, 1, "with the programs that the code gate let pass" },
 	{ TOPIC_RUNS, 12, LIMIT_MESSAGE_BYTES, RETENTION_MS, RUN, "with how the program ended" },

@@ -194,41 +194,6 @@ static void what_is_published_is_consumed_with_key_and_headers(void **state)
 	kafka_consumer_close(m.c, 5000);
 }
 
-struct spread { size_t done; int32_t went[8]; };
-static bool all_went(void *arg) { struct spread *s = arg; return s->done == COUNT_OF(s->went); }
-static void went(void *arg, enum rc rc, int32_t partition, int64_t offset, const struct err *err)
-{
-	struct spread *s = arg;
-
-	(void)err;
-	assert_int_equal(rc, RC_OK);
-	assert_true(offset >= 0);
-	s->went[s->done++] = partition;
-}
-
-/* In a row to one partition, then to the next; each is gone through before one comes again. */
-static void messages_travel_together_in_runs(void **state)
-{
-	static const struct { int run, each; } rows[] = { { 0, 2 }, { 1, 2 }, { 2, 2 }, { 8, 8 } };
-	struct err err;
-
-	(void)state;
-	send_ten("four"); /* its partitions are known from here on */
-	for (size_t r = 0; r < COUNT_OF(rows); r++) {
-		struct spread s = { .done = 0 };
-		const struct kafka_message m = { "four", -1, SLICE_LITERAL("the same key"), SLICE_LITERAL("v"), NULL, 0, rows[r].run };
-		int each[4] = { 0 };
-
-		for (size_t i = 0; i < COUNT_OF(s.went); i++)
-			assert_int_equal(kafka_publish(producer, &m, went, &s, &err), RC_OK);
-		assert_true(loop_until(loop, all_went, &s, WAIT_MS));
-		for (size_t i = 0; i < COUNT_OF(s.went); i++)
-			each[s.went[i]]++;
-		for (size_t i = 0; i < COUNT_OF(each); i++)
-			assert_true(each[i] == rows[r].each || (each[i] == 0 && rows[r].run == 8));
-	}
-}
-
 /* More than an idempotent producer may have in flight: what waits for the answer waits asleep. */
 static void who_waits_for_an_answer_does_no_work(void **state)
 {
@@ -581,7 +546,6 @@ int main(void)
 		T(nothing_is_fetched_before_start),
 		T(position_out_of_the_log_is_reported_and_repaired_by_seek),
 		T(who_waits_for_an_answer_does_no_work),
-		T(messages_travel_together_in_runs),
 		T(paused_partition_delivers_again_after_resume),
 		T(second_member_gets_its_share_only_after_release),
 		T(refused_produce_is_retried_until_it_is_acknowledged),
