@@ -136,7 +136,8 @@ static const struct row rows_consumer[] = {
 	{ "fetch.error.backoff.ms", "50" },
 	{ "fetch.queue.backoff.ms", "10" },
 	{ "queued.min.messages", "1000" },
-	{ "queued.max.messages.kbytes", "16384" },
+	{ "queued.max.messages.kbytes", "4096" },
+	{ "fetch.message.max.bytes", "262144" }, /* of a partition, at once; a larger message comes alone */
 	{ "fetch.max.bytes", "16777216" },
 	{ NULL, NULL },
 };

@@ -28,7 +28,7 @@ enum table { TABLE_REQUESTS, TABLE_RESULTS, TABLE_HELD, TABLE_DEAD, TABLE_ALERTS
 
 enum {
 	BATCH_ROWS = 2000,
-	BATCH_BYTES = 8 * 1024 * 1024,
+	BATCH_BYTES = 3 * 1024 * 1024,
 	BATCH_COPY_BYTES = 256 * 1024 * 1024, /* ceiling of one stream: a batch overshoots by what librdkafka had queued */
 	RECORD_TOPICS = 6,
 	SHARDS_MAX = 2048,
