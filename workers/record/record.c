@@ -256,7 +256,9 @@ static void on_record(void *arg, struct kafka_record *k)
 	}
 	p->read_to = it->record.offset + 1;
 	b->bytes += it->record.bytes.len;
-	b->count++;
+	b->urgent = b->urgent || p->kind != TOPIC_REQUESTS;
+	if (b->count++ == 0)
+		b->began_ms = clock_mono_ms();
 	if (!r->paused && (b->count >= BATCH_ROWS || b->bytes >= BATCH_BYTES))
 		pause_all(r, true);
 	store_wake(r->store);
@@ -431,6 +433,27 @@ static void retry_shards(struct record *r)
 		service_ready(r->service, "partition", true, "");
 }
 
+/* For those who watch lag there; we ask the database. */
+static void tell_kafka(struct record *r)
+{
+	struct kafka_commit *list = mem_new_array(r->shard_count, sizeof(*list));
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->shard_count; i++) {
+		struct shard *p = &r->shards[i];
+
+		if (p->state == SHARD_OWNED && p->next >= 0 && p->next != p->told) {
+			list[n++] = (struct kafka_commit){ at(p), p->next, "" };
+			p->told = p->next;
+		}
+	}
+	if (n > 0) {
+		kafka_commit(r->consumer, list, n, NULL, NULL);
+		crash_at(CRASH_FLUSH_TOLD);
+	}
+	mem_free(list);
+}
+
 static void tick(void *arg)
 {
 	struct record *r = arg;
@@ -439,6 +462,7 @@ static void tick(void *arg)
 	if (r->draining) {
 		/* Without the database nothing can be flushed; what is not in it is read again. */
 		if ((store_idle(r->store) || !db_ready(r->db)) && r->consumer != NULL) {
+			tell_kafka(r);
 			kafka_consumer_close(r->consumer, 3000);
 			r->consumer = NULL;
 			service_drained(r->service);
@@ -449,8 +473,10 @@ static void tick(void *arg)
 	}
 	if (!db_ready(r->db))
 		return;
-	if (r->consumer != NULL)
+	if (r->consumer != NULL) {
+		tell_kafka(r);
 		retry_shards(r);
+	}
 	keep_tick(r);
 }
 

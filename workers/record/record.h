@@ -54,6 +54,7 @@ struct shard {
 	unsigned generation;     /* moves on when what was read is void: revoked, fenced, sought */
 	int64_t next;            /* as the row says; -1: from the start of the log */
 	int64_t read_to;         /* behind the last message taken into a batch */
+	int64_t told;            /* what Kafka was told of next */
 	bool skipped;            /* a message from there on came and was not taken: it must be read again */
 	struct sha256 head;
 	bool has_head;
@@ -88,6 +89,8 @@ struct rows;
 struct batch {
 	struct item *items;
 	size_t count, cap, bytes;
+	int64_t began_ms;        /* when its first item came (monotonic) */
+	bool urgent;             /* it holds more than new requests */
 	struct buf rows[TABLE_COUNT];
 };
 

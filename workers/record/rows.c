@@ -77,6 +77,7 @@ void batch_clear(struct batch *b)
 		kafka_record_free(&b->items[i].record);
 	b->count = 0;
 	b->bytes = 0;
+	b->urgent = false;
 	for (int t = 0; t < TABLE_COUNT; t++) {
 		if (b->rows[t].data != NULL)
 			buf_cut(&b->rows[t], 0);

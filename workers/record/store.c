@@ -3,7 +3,9 @@
  *
  *   begin; the offset rows in key order, each from the value that we expect; COPY of each table; the ledger; blank what is deleted; commit
  * all queued at once: the first that fails makes the server refuse the rest, and its commit is a rollback.  Then NOTIFY, in a transaction of
- * its own (inside it would serialise all commits), and the commit to Kafka for those who watch lag there.
+ * its own (inside it would serialise all commits).
+ *
+ * Nobody waits for the row of a request that has not ended: it waits a moment for the next end, which costs a transaction anyhow.
  *
  * A batch is worked off as ranges of items.  A duplicate key runs the range again through temporary tables; another error of class 22 or 23
  * halves it until the one message is found, which becomes a dead letter.  Items of a partition that is no longer ours, or that the database
@@ -22,7 +24,7 @@
 #include "rows.h"
 #include "store_sql.h"
 
-enum { RANGES_MAX = 64, RETRY_MS = 200, FLUSH_MS = 60000, NOTIFY_BYTES = 7900 };
+enum { RANGES_MAX = 64, LINGER_MS = 20, RETRY_MS = 200, FLUSH_MS = 60000, NOTIFY_BYTES = 7900 };
 
 struct range { size_t lo, hi; bool staged; };
 
@@ -343,20 +345,6 @@ void store_notify(struct record *r, const char *ids, size_t len)
 	}
 }
 
-static void commit_to_kafka(struct store *s)
-{
-	struct kafka_commit *list = mem_new_array(s->move_count, sizeof(*list));
-
-	for (size_t i = 0; i < s->move_count; i++) {
-		struct shard *p = s->moves[i].shard;
-
-		list[i] = (struct kafka_commit){ { p->topic, p->partition }, s->moves[i].to, "" };
-	}
-	if (s->move_count > 0 && s->r->consumer != NULL)
-		kafka_commit(s->r->consumer, list, s->move_count, NULL, NULL);
-	mem_free(list);
-}
-
 static void flushed(struct store *s)
 {
 	struct range *range = &s->ranges[s->range_count - 1];
@@ -376,8 +364,6 @@ static void flushed(struct store *s)
 	crash_at(CRASH_FLUSH_COMMITTED);
 	store_notify(s->r, s->ended.data, s->ended.len);
 	crash_at(CRASH_FLUSH_NOTIFIED);
-	commit_to_kafka(s);
-	crash_at(CRASH_FLUSH_TOLD);
 	s->range_count--;
 }
 
@@ -497,6 +483,18 @@ static bool must_wait(const struct store *s, const struct range *range)
 	return false;
 }
 
+/* What came is worth no transaction of its own yet. */
+static bool lingers(struct store *s)
+{
+	const struct batch *b = s->r->filling;
+	int64_t left = b->began_ms + LINGER_MS - clock_mono_ms();
+
+	if (b->urgent || s->r->paused || left <= 0)
+		return false;
+	timer_set(s->retry, left);
+	return true;
+}
+
 static void run(struct store *s)
 {
 	while (!s->running) {
@@ -509,7 +507,7 @@ static void run(struct store *s)
 			record_resume(s->r);
 		}
 		if (s->batch == NULL) {
-			if (s->r->filling->count == 0)
+			if (s->r->filling->count == 0 || lingers(s))
 				return;
 			s->batch = s->r->filling;
 			s->r->filling = s->batch == &s->r->batches[0] ? &s->r->batches[1] : &s->r->batches[0];
@@ -543,7 +541,7 @@ static void try_again(void *arg)
 
 void store_wake(struct store *s)
 {
-	if (!s->running && !timer_is_set(s->retry))
+	if (!s->running && (s->batch == NULL || !timer_is_set(s->retry)))
 		timer_set(s->retry, 0); /* at the end of this burst: more may come in it */
 }
 
