@@ -9,5 +9,5 @@ $(OUT)/bench/%: tests/bench/%.c $(LIBS_ALL)
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS_ALL) $(IO_LIBS) $(BASE_LIBS)
 
 .PHONY: bench
-bench: build $(BENCH_BIN) $(OUT)/escape/samples ## speed of the pipeline and its parts beside their floors; writes build/bench.json (BENCH="NAME..." for some)
+bench: build $(BENCH_BIN) $(OUT)/escape/samples $(OUT)/escape/soak ## speed of the pipeline and its parts beside their floors; writes build/bench.json (BENCH="NAME..." for some)
 	@tests/bench/run $(BENCH)
