@@ -15,20 +15,21 @@ WARN = -Wall -Wextra -Wformat=2 -Wconversion -Wno-sign-conversion -Wshadow -Wstr
 	-Wimplicit-fallthrough -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
 
 # SANITIZE=1 builds the same sources with AddressSanitizer and UBSan into build/san.
-# FAULTS=1 builds them with the crash points of lib/base/crash.h into build/faults, for the fault tests only.
-ifdef FAULTS
-OUT = $(BUILD)/faults
+# FAULTS=1 builds them with the crash points of lib/base/crash.h into build/faults, for the fault tests only.  Both: build/faults-san.
+ifneq ($(FAULTS)$(SANITIZE),)
+OUT = $(BUILD)/$(subst $() ,-,$(strip $(if $(FAULTS),faults) $(if $(SANITIZE),san)))
 CFLAGS ?= -O1 -g
-EXTRA = -DAIRLOCK_FAULTS
-else ifdef SANITIZE
-OUT = $(BUILD)/san
-CFLAGS ?= -O1 -g
-EXTRA = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-HARDEN_C := $(filter-out -D_FORTIFY_SOURCE=3,$(HARDEN_C))
 else
 OUT = $(BUILD)
 CFLAGS ?= -O2 -g
+endif
 EXTRA =
+ifdef FAULTS
+EXTRA += -DAIRLOCK_FAULTS
+endif
+ifdef SANITIZE
+EXTRA += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDEN_C := $(filter-out -D_FORTIFY_SOURCE=3,$(HARDEN_C))
 endif
 
 RDKAFKA_CFLAGS = -I$(DEPS)/librdkafka/include

@@ -68,4 +68,4 @@ check-disks: build $(PIPE_HAND)
 
 test-long: ## what takes longer: kills, outages and added partitions on a running pipeline, the long fault runs, the sandbox by the thousand
 	@scripts/setup
-	@scripts/test check-pipe-long check-disks check-proofs check-fault-long check-escape-long check-oci-long
+	@scripts/test check-pipe-long check-disks check-proofs check-calls-san check-fault-long check-escape-long check-oci-long

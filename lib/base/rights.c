@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/mem.h"
 
 /* EPERM for all, always. */
@@ -207,6 +208,8 @@ enum rc rights_drop(const struct rights *r, struct err *err)
 		rc = drop_capabilities(err);
 	if (rc == RC_OK && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		rc = fail_errno(err, errno, "no_new_privs");
+	if (rc == RC_OK && crash_seeks_leaks())
+		return rc;
 	if (rc == RC_OK && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) /* after the ids: changing them sets it anew */
 		rc = fail_errno(err, errno, "not dumpable");
 	return rc == RC_OK ? drop_calls(r->may_fork, err) : rc;

@@ -101,6 +101,7 @@ class Instance:
             env.update(AIRLOCK_GATEWAY_PORT=str(self.port), AIRLOCK_GATEWAY_SECRET=p.dir + "/keys/gateway-id.key",
                        AIRLOCK_GATEWAY_REQUESTS_PER_MINUTE="10000000")
         env.update(p.settings.get(self.pool, {}))
+        env.update({name: os.environ[name] for name in ("ASAN_OPTIONS", "LSAN_OPTIONS") if name in os.environ})
         if self.crash:
             env["AIRLOCK_CRASH_AT"] = self.crash
         env.update(self.fail or {})

@@ -111,6 +111,9 @@ def test(t):
     silent = [s for tally in tallies.values() for s in tally.silent]
     t.finish(clients, "every request ends, whatever failed")
     t.audit()
+    for i in t.p.instances():
+        i.stop() # says what it leaked
+    t.holds("nothing leaked and no sanitizer found anything", not t.sanitized(), *t.sanitized()[:5])
     whole = sum(tally.failed for tally in tallies.values())
     t.figure("calls: %d failures in %d programs, %d requests all ended as they must, %d calls not reached (%s), %.0f s", whole, len(POOLS),
              clients.accepted, len(silent), " ".join(s.replace(" ", "/") for s in silent[:6]), time.monotonic() - began)

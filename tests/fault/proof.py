@@ -18,6 +18,7 @@ from pipeline import Pipeline, TOP, plain, shell, wait_until
 HERE = os.path.dirname(os.path.abspath(__file__))
 ONE_EACH = {"gateway": 1, "screen": 1, "infer": 1, "inspect": 1, "run": 1, "review": 1, "record": 1, "model": 1}
 STEPS = ["screen", "infer", "inspect", "run", "review"]
+BINARIES = os.environ.get("AIRLOCK_BINARIES", "build/faults/bin")
 STILL_S = 90    # nothing ends for so long: then what is open is lost
 
 
@@ -29,7 +30,7 @@ class Proof:
         os.chmod(self.folder, 0o755)
         self.begin = time.monotonic()
         try:
-            self.p = Pipeline(os.path.join(self.folder, "run"), "build/faults/bin", counts, settings, seed=seed)
+            self.p = Pipeline(os.path.join(self.folder, "run"), BINARIES, counts, settings, seed=seed)
         except BaseException: # its servers may run already
             shell("scripts/dev-servers stop %s/run" % self.folder, check=False)
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -100,6 +101,10 @@ class Proof:
     def log_lines(self, instance, part):
         with open(os.path.join(self.p.dir, "log", instance.name + ".log"), encoding="utf-8", errors="replace") as log:
             return [line for line in log if part in line]
+
+    def sanitized(self):
+        """What a sanitizer has said of any program, here or when it ended."""
+        return [line for i in self.p.instances() for part in ("Sanitizer: ", "runtime error: ") for line in self.log_lines(i, part)]
 
     def unexpected(self):
         """Ends that nobody asked for."""
