@@ -34,5 +34,5 @@ check-calls-san:
 	@AIRLOCK_BINARIES=build/faults-san/bin AIRLOCK_CALLS=$${AIRLOCK_CALLS:-8} ASAN_OPTIONS=detect_leaks=1 \
 		LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 scripts/as-root scripts/run-tests tests/fault/proof-calls.py
 
-soak: fault-build ## three quarters of an hour: 2,000 kills and 100,000 requests, then the auditor
+soak: fault-build ## an hour: 2,000 kills and 100,000 requests, then the auditor
 	@scripts/as-root tests/fault/driver --binaries build/faults/bin --requests 100000 --kills 2000 --gap 0.85 --rate 60 --runs-share 0.03 --points --freezes 90
