@@ -135,7 +135,7 @@ def refused_call(folder):
     ours, bare = [], []
     for _ in range(RUNS):
         for command, values in (([f"{TOP}/build/bin/airlock", "run", "--language", "c", f"{folder}/refused.c"], ours), ([f"{folder}/refused"], bare)):
-            values.append(float(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout))
+            values.append(float(subprocess.run(command, capture_output=True, text=True, timeout=60).stdout)) # its verdict is a violation
     record("sandbox_notify_us", "us", ours, "<= 15", bare)
 
 
