@@ -9,9 +9,9 @@ endef
 $(eval $(call escape_program,escape,tests/escape/frames.c))
 $(eval $(call escape_program,tasks,))
 $(eval $(call escape_program,samples,))
-$(eval $(call escape_program,zygote,))
+$(eval $(call escape_program,lane,))
 $(eval $(call escape_program,soak,tests/escape/family.c))
-ESCAPE_BIN = $(addprefix $(OUT)/escape/,escape zygote tasks samples soak)
+ESCAPE_BIN = $(addprefix $(OUT)/escape/,escape lane tasks samples soak)
 
 AS_ROOT = scripts/as-root
 TASKS ?= ../shared/data/tasks/mbpp-half-a.jsonl
@@ -20,7 +20,7 @@ JAIL_AND_RUNTIMES = $(OUT)/bin/airlock-jail workers/sandbox/runtimes
 .PHONY: check-escape
 check-escape: $(ESCAPE_BIN) $(OUT)/bin/airlock-jail $(OUT)/bin/airlock-run ## hostile and benign programs in the jail, each with the outcome it must have (as root)
 	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/escape $(JAIL_AND_RUNTIMES) tests/escape/hostile tests/escape/benign
-	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/zygote $(JAIL_AND_RUNTIMES)
+	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/lane $(JAIL_AND_RUNTIMES)
 	@scripts/count-tests $(AS_ROOT) tests/escape/run.sh $(OUT)/bin
 	@scripts/count-tests $(AS_ROOT) tests/escape/examples.sh $(OUT)/bin
 	@scripts/count-tests $(AS_ROOT) $(OUT)/escape/soak $(JAIL_AND_RUNTIMES) mixed 96

@@ -45,6 +45,7 @@ enum stage {
 	STAGE_LISTENER,
 	STAGE_EXEC,
 	STAGE_INIT,
+	STAGE_ORDER,
 };
 
 const char *jail_stage_name(int stage)
@@ -53,7 +54,7 @@ const char *jail_stage_name(int stage)
 		                             "building the tree", "setting its clocks", "starting a session",  "forking the program",  "marking for the OOM killer",
 		                             "taking /proc away",
 		                             "setting rlimits",   "dropping capabilities", "setting no_new_privs", "restricting by Landlock", "installing the filter",
-		                             "handing over the listener", "starting the program", "starting its init" };
+		                             "handing over the listener", "starting the program", "starting its init", "reading its order" };
 
 	if (stage == JAIL_STAGE_PROGRAM)
 		stage = STAGE_EXEC;
@@ -145,6 +146,35 @@ void jail_split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], char
 	for (uint32_t i = 0; i < s->envc; i++, at += strlen(at) + 1)
 		env[i] = (char *)(uintptr_t)at;
 	env[s->envc] = NULL;
+}
+
+static bool read_whole(int fd, void *to, size_t bytes)
+{
+	char *at = to;
+
+	while (bytes > 0) {
+		ssize_t n = read(fd, at, bytes);
+
+		if (n <= 0)
+			return false; /* nobody catches a signal here */
+		at += n;
+		bytes -= (size_t)n;
+	}
+	return true;
+}
+
+/* What a process that was started before its job is to become; where there never is one, it ends. */
+static const struct jail_spawn *take_order(int report_fd, int gate_fd)
+{
+	static struct jail_spawn order; /* 16 KiB; one thread */
+
+	if (!read_whole(gate_fd, &order, JAIL_SPAWN_BYTES))
+		_exit(0);
+	if (order.warm != WARM_EXEC || order.gate || order.text_bytes > sizeof(order.text) || !read_whole(gate_fd, order.text, order.text_bytes)) {
+		errno = EBADMSG;
+		fail(report_fd, STAGE_ORDER);
+	}
+	return &order;
 }
 
 /* Every layer, in the process that is to be the program. */
@@ -261,6 +291,8 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 	if (job < 0)
 		fail(report_fd, STAGE_FORK);
 	if (job == 0) {
+		if (s->warm == WARM_BLANK)
+			s = take_order(report_fd, gate_fd);
 		give_all_away(s, report_fd, listener_socket, gate_fd);
 		if (s->warm != WARM_FORK)
 			become_program(s, report_fd);

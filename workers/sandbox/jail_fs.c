@@ -220,14 +220,28 @@ int jail_fs_enter(const struct jail_spawn *s)
 
 /* ---- outside: the box ---- */
 
-enum rc jail_box_mount(const char *path, int64_t bytes, uint32_t uid, struct err *err)
+static enum rc mount_box(const char *path, int64_t bytes, unsigned long how, struct err *err)
 {
-	static const char *const parts[] = { "work", "tmp", "shm" };
 	char options[96];
 
 	(void)snprintf(options, sizeof(options), "size=%lld,nr_inodes=4096,mode=755", (long long)bytes);
-	if (mount("airlock-box", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
-		return err_set(err, RC_BROKEN, "box", "cannot mount a tmpfs at %s: %s", path, strerror(errno));
+	return mount("airlock-box", path, "tmpfs", MS_NOSUID | MS_NODEV | how, options) == 0 ?
+	               RC_OK :
+	               err_set(err, RC_BROKEN, "box", "cannot mount a tmpfs of %lld bytes at %s: %s", (long long)bytes, path, strerror(errno));
+}
+
+enum rc jail_box_resize(const char *path, int64_t bytes, struct err *err)
+{
+	return mount_box(path, bytes, MS_REMOUNT, err);
+}
+
+enum rc jail_box_mount(const char *path, int64_t bytes, uint32_t uid, struct err *err)
+{
+	static const char *const parts[] = { "work", "tmp", "shm" };
+	enum rc mounted = mount_box(path, bytes, 0, err);
+
+	if (mounted != RC_OK)
+		return mounted;
 	for (size_t i = 0; i < COUNT_OF(parts); i++) {
 		char part[192];
 

@@ -8,8 +8,8 @@
  * Of a zygote (zygote/fork.c) init is airlock-init as soon as the job is forked.
  *
  * A lane keeps its cgroup, its empty network namespace and its two processes; a job gets fresh user, pid, mount, ipc, uts, cgroup and
- * time namespaces and a fresh tmpfs.  An idle lane may hold one interpreter that was started ahead, in all of these and behind the filter, and
- * waits for its one job.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
+ * time namespaces and a fresh tmpfs.  An idle lane may hold one process that was started ahead, in all of these, and waits for its one job: an
+ * interpreter, behind the filter already, or one that has yet to be told what it becomes.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
  * once, and what it clones is born there.  Every process dies with its parent; the jail ends when its socket does.
  *
  * Frames: 4 bytes length (native), then JSON.  Worker -> jail: struct job below as JSON; jail -> worker: results as JSON.
@@ -81,6 +81,7 @@ enum jail_warm {
 	WARM_EXEC,             /* argv is started */
 	WARM_FORK,             /* a fork of the lane's zygote; argv but for its last word is how that was started */
 	WARM_ZYGOTE,           /* argv is started as that zygote */
+	WARM_BLANK,            /* a place for any WARM_EXEC: the order itself comes through the gate, before anything is given away */
 };
 
 /* What whoever cloned answers to struct jail_spawn, a pidfd beside it where there is a process; "R" follows when it is reaped. */
@@ -194,6 +195,7 @@ int jail_fs_enter(const struct jail_spawn *s);            /* in init: build the 
 int jail_fs_lane(const char *base);
 int jail_fs_template(const char *base, const char *program); /* that tree once for all containers, and pid 1 of each; 0 or -1 with errno */
 MUSTCHECK enum rc jail_box_mount(const char *path, int64_t bytes, uint32_t uid, struct err *err);
+MUSTCHECK enum rc jail_box_resize(const char *path, int64_t bytes, struct err *err); /* one that is mounted and empty */
 void jail_box_unmount(const char *path);
 struct jail_file { const char *name; struct slice bytes; bool executable; };
 MUSTCHECK enum rc jail_box_put(const char *path, const struct jail_file *f, uint32_t uid, struct err *err);
@@ -264,7 +266,7 @@ struct jail_lane {
 	struct running *ready; /* a process that waits for its job in the mounted box; NULL: none */
 	struct jail_spawn *waiting; /* how that was started */
 	bool broken;           /* a job could not be ended, or the spawner not be asked: the lane must go, and all with it */
-	struct jail_spawn *next; /* what to make ready when the lane is idle; argc 0: nothing */
+	struct jail_spawn *next; /* what to make ready when the lane is idle; NULL: nothing yet */
 };
 MUSTCHECK enum rc jail_lane_open(struct jail_lane *l, const struct jail_place *p, int index, struct err *err);
 void jail_lane_close(struct jail_lane *l);

@@ -38,6 +38,7 @@ struct job {
 	struct buf product;         /* what the compiler made */
 	const char *product_name;   /* NULL: nothing was compiled */
 	struct draft *answer;
+	bool began;                 /* its lane knows what to make ready behind it */
 };
 
 static void read_limits(const struct doc *d, struct jail_limits *l)
@@ -248,6 +249,14 @@ static enum rc prepare(struct job *j, const struct doc *argv, const struct doc *
 	return rc;
 }
 
+/* Of what waits already, with the size that this run may have. */
+static enum rc take_box(struct jail_lane *l, const struct jail_limits *limits, struct err *err)
+{
+	if (!l->ready)
+		return jail_box_mount(l->box, limits->disk_bytes, l->uid, err);
+	return l->waiting->limits.disk_bytes == limits->disk_bytes ? RC_OK : jail_box_resize(l->box, limits->disk_bytes, err);
+}
+
 /* Mount a box, fill it, run, and leave it mounted: the caller collects and unmounts. */
 static enum rc run_in_box(struct job *j, const struct jail_spawn *s, const struct doc *files, struct slice input, struct jail_result *r,
                           struct err *err)
@@ -255,7 +264,7 @@ static enum rc run_in_box(struct job *j, const struct jail_spawn *s, const struc
 	enum rc rc;
 
 	jail_settle(j->lane); /* the run before, of the same job */
-	rc = j->lane->ready ? RC_OK : jail_box_mount(j->lane->box, s->limits.disk_bytes, j->lane->uid, err);
+	rc = take_box(j->lane, &s->limits, err);
 	if (rc == RC_OK)
 		rc = put_files(j, doc_get(j->doc, "files"), err);
 	if (rc == RC_OK)
@@ -288,13 +297,45 @@ static bool ended_well(const struct jail_result *r)
 	return WIFEXITED(r->end.status) && WEXITSTATUS(r->end.status) == 0 && !r->timed_out && !r->cpu_out && !r->stopped;
 }
 
+/* For the time after this job: what it began with, or a place for anything that cannot wait for its program. */
+static void remember(struct job *j, const struct jail_spawn *cold, const struct jail_spawn *warm)
+{
+	struct jail_lane *l = j->lane;
+
+	if (j->began)
+		return;
+	j->began = true;
+	if (!l->next)
+		l->next = mem_new(sizeof(*l->next));
+	*l->next = warm ? *warm : (struct jail_spawn){ .warm = WARM_BLANK, .uid = cold->uid, .limits = cold->limits };
+	if (!warm)
+		memcpy(l->next->box, cold->box, sizeof(l->next->box));
+}
+
+/* What this run starts from; warm NULL: it can only start anew.  What waits for another kind of job is ended first. */
+static const struct jail_spawn *choose(struct jail_lane *l, const struct jail_spawn *cold, const struct jail_spawn *warm)
+{
+	if (warm && jail_is_ready(l, warm))
+		return warm;
+	if (jail_is_ready(l, cold))
+		return cold;
+	jail_settle(l);
+	jail_discard(l);
+	if (warm && jail_can_fork(l, warm))
+		return warm;
+	jail_zygote_end(l);
+	return cold;
+}
+
 /* The phase itself; *worth_keeping: it left what it should, and asked for nothing it may not. */
 static enum rc compile_anew(struct job *j, const struct jail_spawn *s, const char *product, bool *go_on, bool *worth_keeping, struct err *err)
 {
 	struct jail_result r = { 0 };
 	struct err why;
-	enum rc rc = run_in_box(j, s, NULL, SLICE_EMPTY, &r, err);
+	enum rc rc;
 
+	remember(j, s, NULL);
+	rc = run_in_box(j, choose(j->lane, s, NULL), NULL, SLICE_EMPTY, &r, err);
 	if (rc == RC_OK) {
 		*go_on = ended_well(&r);
 		if (*go_on && jail_box_get(j->lane->box, product, &j->product, &why) != RC_OK)
@@ -398,29 +439,6 @@ static enum rc prepare_warm(struct job *j, const struct doc *run, struct jail_sp
 	return rc;
 }
 
-/* For the time after this job. */
-static void remember(struct jail_lane *l, const struct jail_spawn *warm)
-{
-	if (warm->argc == 0)
-		return;
-	if (!l->next)
-		l->next = mem_new(sizeof(*l->next));
-	*l->next = *warm;
-}
-
-/* What this run starts from.  What waits for another kind of job is ended first. */
-static const struct jail_spawn *choose(struct jail_lane *l, const struct jail_spawn *cold, const struct jail_spawn *warm)
-{
-	if (warm->argc > 0 && jail_is_ready(l, warm))
-		return warm;
-	jail_settle(l);
-	jail_discard(l);
-	if (warm->argc > 0 && jail_can_fork(l, warm))
-		return warm;
-	jail_zygote_end(l);
-	return cold;
-}
-
 /* A zygote that cannot do it must not cost the job more than time: then it starts cold. */
 static enum rc run_somehow(struct job *j, const struct jail_spawn *cold, const struct jail_spawn *warm, const struct doc *files, struct slice input,
                            struct jail_result *r, struct err *err)
@@ -448,12 +466,12 @@ static enum rc run_once(struct job *j, const struct doc *run, bool first, struct
 	cold->guard = doc_get_bool(run, "guard", false);
 	if (rc == RC_OK)
 		rc = prepare_warm(j, run, warm, err);
-	if (rc == RC_OK && first)
-		remember(j->lane, warm);
+	if (rc == RC_OK)
+		remember(j, cold, warm->argc > 0 ? warm : NULL);
 	if (rc == RC_OK && buf_add_unbase64(&input, doc_get_text(run, "stdin")) != RC_OK)
 		rc = err_set(err, RC_NEVER, "stdin_base64", "stdin is not base64");
 	if (rc == RC_OK)
-		rc = run_somehow(j, cold, warm, doc_get(run, "files"), buf_slice(&input), &r, err);
+		rc = run_somehow(j, cold, warm->argc > 0 ? warm : NULL, doc_get(run, "files"), buf_slice(&input), &r, err);
 	if (rc == RC_OK) {
 		if (first)
 			collect(j);
@@ -488,13 +506,7 @@ enum rc jail_job(struct jail_lane *l, const struct doc *doc, struct buf *out, st
 	draft_set_int(j.answer, "job", doc_get_int(doc, "job", 0));
 	if (l->oci)
 		set_backend(j.answer, l->oci);
-	if (l->next)
-		l->next->argc = 0;
 	rc = check_counts(doc, err);
-	if (rc != RC_OK || doc_get(doc, "compile")) {
-		jail_discard(l);
-		jail_zygote_end(l);
-	}
 	if (rc == RC_OK)
 		rc = compile(&j, &go_on, err);
 	for (size_t i = 0; rc == RC_OK && go_on && !stopped && i < doc_count(runs); i++)

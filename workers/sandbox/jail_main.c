@@ -39,7 +39,7 @@ struct slot {
 	bool busy;
 	int64_t job;
 	int64_t given_us; /* when that job was */
-	uint64_t waits; /* what it made ready behind its last job: a hash of that argv; 0: nothing */
+	uint64_t waits; /* what it made ready behind its last job: a hash of that argv, or WAITS_BLANK; 0: nothing */
 };
 
 static int complain(const struct err *err, int exit_code)
@@ -127,7 +127,7 @@ static void NORETURN serve_lane(const struct jail_place *place, int index, int s
 		if (rc == RC_OK && lane.broken)
 			rc = err_set(&err, RC_BROKEN, "lane", "a job could not be ended: the jail ends, and with it whatever is left of the job");
 		/* The answer is on its way: now there is time to start the next interpreter. */
-		if (rc == RC_OK && lane.next && lane.next->argc > 0)
+		if (rc == RC_OK && lane.next)
 			jail_prepare(&lane, lane.next);
 	}
 	jail_lane_close(&lane);
@@ -159,7 +159,9 @@ static enum rc open_lanes(const struct jail_place *place, struct slot *slots, in
 
 /* ---- between worker and lanes ---- */
 
-/* The argv of the interpreter that could take this job, and that its lane starts behind it; 0: none. */
+enum { WAITS_BLANK = 1 };
+
+/* The argv of the interpreter that could take this job, and that its lane starts behind it; WAITS_BLANK: there is none such. */
 static uint64_t warm_hash(const struct doc *job)
 {
 	const struct doc *first = doc_at(doc_get(job, "runs"), 0);
@@ -168,30 +170,30 @@ static uint64_t warm_hash(const struct doc *job)
 	size_t count = doc_count(argv) - (argv && doc_get_bool(job, "warm_fork", false));
 	AUTO_BUF struct buf text = BUF_INIT(JAIL_FRAME_BYTES);
 	struct sha256 sum;
-	uint64_t hash = 0;
+	uint64_t hash = WAITS_BLANK;
 
 	if (!argv || doc_get(job, "compile"))
-		return 0;
+		return hash;
 	for (size_t i = 0; i < count; i++) {
 		struct slice word = doc_text(doc_at(argv, i));
 
 		if (buf_add_slice(&text, word) != RC_OK || buf_add(&text, "", 1) != RC_OK)
-			return 0;
+			return hash;
 	}
 	sum = digest_sha256(buf_slice(&text));
 	memcpy(&hash, sum.bytes, sizeof(hash));
 	return hash;
 }
 
-/* The idle lane where the right one waits, else one where none does, else where one has waited longest, so that languages do not end each
- * other's; NULL: all are busy. */
+/* The idle lane where the right one waits, else one where none does, else where only little is lost, else where one has waited longest, so that
+ * languages do not end each other's; NULL: all are busy. */
 static struct slot *idle_lane(struct slot *slots, int count, uint64_t waits)
 {
 	struct slot *best = NULL;
 	int best_score = -1;
 
 	for (int i = 0; i < count; i++) {
-		int score = waits != 0 && slots[i].waits == waits ? 2 : slots[i].waits == 0 ? 1 : 0;
+		int score = slots[i].waits == waits ? 3 : slots[i].waits == 0 ? 2 : slots[i].waits == WAITS_BLANK ? 1 : 0;
 
 		if (!slots[i].busy && (score > best_score || (score == best_score && slots[i].given_us < best->given_us))) {
 			best = &slots[i];

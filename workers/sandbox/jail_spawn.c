@@ -125,11 +125,15 @@ static enum rc gone(const struct running *r, struct err *err)
 	                                     err_set(err, RC_BROKEN, "spawner", "the lane's spawner is gone");
 }
 
-/* The last word of argv is what it becomes. */
+/* What it becomes: the whole order, or the last word of argv. */
 static void open_gate(const struct running *r)
 {
 	const char *word = r->spawn->text;
 
+	if (!r->spawn->gate) {
+		(void)!write(r->gate_fd, r->spawn, JAIL_SPAWN_BYTES + r->spawn->text_bytes); /* as below: an empty pipe has room for both */
+		return;
+	}
 	for (uint32_t i = 1; i < r->spawn->argc; i++)
 		word += strlen(word) + 1;
 	(void)!write(r->gate_fd, word, strlen(word)); /* dead meanwhile: its report says so; a pipe has room for a word */
@@ -238,7 +242,7 @@ static enum rc carry_out(struct running *r, bool started, struct err *err)
 	r->begun_ms = clock_mono_ms();
 	if (!started)
 		rc = start(r, false, err);
-	else if (r->spawn->gate)
+	else
 		open_gate(r);
 	r->starting = rc == RC_OK && l->oci;
 	running_shut(&r->gate_fd);
@@ -353,7 +357,7 @@ static bool has_parent(struct jail_lane *l, const struct jail_spawn *s)
 	return l->zygote.up;
 }
 
-/* A job that is there is forked when it is read: a process that is made before would first rehearse for nobody. */
+/* A job that is there begins when it is read: a process that is made before would first rehearse for nobody. */
 static bool order_waits(const struct jail_lane *l)
 {
 	struct pollfd p = { .fd = l->command_fd, .events = POLLIN };
@@ -367,7 +371,8 @@ void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 	struct err why;
 	enum rc rc;
 
-	if (l->oci || !has_parent(l, s) || (s->warm == WARM_FORK && order_waits(l))) /* the mark that pid 1 of a container waits for is in the way of a program that waits for its input */
+	/* Of an order that came to nothing what waits is still there. */
+	if (l->ready || l->oci || !has_parent(l, s) || (s->warm != WARM_EXEC && order_waits(l))) /* the mark that pid 1 of a container waits for is in the way of a program that waits for its input */
 		return;
 	r = mem_new(sizeof(*r));
 	rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, &why);
@@ -395,6 +400,8 @@ bool jail_is_ready(const struct jail_lane *l, const struct jail_spawn *s)
 	const struct jail_spawn *w = l->ready ? l->ready->spawn : NULL;
 	struct pollfd p = { .fd = l->ready ? l->ready->pidfd : -1, .events = POLLIN };
 
+	if (w && w->warm == WARM_BLANK)
+		return s->warm == WARM_EXEC && !s->gate && w->uid == s->uid && poll(&p, 1, 0) == 0;
 	return w && w->gate && s->gate && w->warm == s->warm && w->guard == s->guard && w->profile == s->profile && w->uid == s->uid && w->argc == s->argc &&
 	       w->envc == s->envc && w->text_bytes == s->text_bytes && memcmp(w->text, s->text, s->text_bytes) == 0 &&
 	       w->limits.cpu_ms == s->limits.cpu_ms && w->limits.disk_bytes == s->limits.disk_bytes &&
@@ -430,7 +437,7 @@ void jail_wait(struct jail_lane *l)
 			running_shut(&r->listener);
 		if (p[3].revents) {
 			jail_zygote_hear(l);
-			if (l->zygote.up && l->next && l->next->argc > 0)
+			if (l->zygote.up && l->next)
 				jail_prepare(l, l->next);
 		}
 	}

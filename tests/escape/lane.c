@@ -1,8 +1,9 @@
 /*
- * zygote: programs one after the other through one lane, so that each is a fork of the same interpreter.  What one of them does must not be there
- * for the next; every layer must hold; and where the interpreter dies, the lane goes on with another.
+ * lane: programs one after the other through one lane, each in what its lane had ready: a fork of the same interpreter, or a place that was made
+ * before.  What one of them does must not be there for the next; every layer must hold, with the limits of this one; and where what waits
+ * dies, the lane goes on with another.
  *
- *   zygote JAIL RUNTIMES       as root.  Last line: N passed, N failed.
+ *   lane JAIL RUNTIMES       as root.  Last line: N passed, N failed.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -39,7 +40,7 @@ static void is(const struct bench *b, const char *what, bool holds)
 	passed += holds;
 	failed += !holds;
 	if (!holds)
-		printf("FAILED zygote: %s: %s, %s: %s\n", what, b->ended_well ? "ended well" : "did not end well", b->warm ? "warm" : "cold", b->output);
+		printf("FAILED lane: %s: %s, %s: %s\n", what, b->ended_well ? "ended well" : "did not end well", b->warm ? "warm" : "cold", b->output);
 }
 
 static void ran(void *arg, enum rc rc, struct outcome *o, const struct err *err)
@@ -112,19 +113,26 @@ static pid_t parent_of(pid_t pid)
 	return at ? (pid_t)strtol(at + 5, NULL, 10) : 0;
 }
 
-/* A child of a lane's spawner that has become an interpreter, of a jail that we started; 0: there is none. */
-static pid_t find_zygote(void)
+static bool is_called(pid_t pid, const char *name)
+{
+	char text[64];
+
+	return read_file(pid, "comm", text, sizeof(text)) && strncmp(text, name, strlen(name)) == 0;
+}
+
+/* A process of that name so many generations below a lane's spawner, of a jail that we started; 0: there is none. */
+static pid_t find(const char *name, int generations)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *e;
 	pid_t found = 0;
 
 	while (d && !found && (e = readdir(d))) {
-		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10), spawner = pid > 0 ? parent_of(pid) : 0;
-		char name[64], mine[64];
+		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10), spawner = pid;
 
-		if (spawner > 0 && read_file(spawner, "comm", name, sizeof(name)) && strncmp(name, "jail-spawner", 12) == 0 &&
-		    read_file(pid, "comm", mine, sizeof(mine)) && strncmp(mine, "python3", 7) == 0 && parent_of(parent_of(parent_of(spawner))) == getpid())
+		for (int i = 0; spawner > 0 && i < generations; i++)
+			spawner = parent_of(spawner);
+		if (spawner > 0 && is_called(spawner, "jail-spawner") && is_called(pid, name) && parent_of(parent_of(parent_of(spawner))) == getpid())
 			found = pid;
 	}
 	if (d)
@@ -132,14 +140,39 @@ static pid_t find_zygote(void)
 	return found;
 }
 
-static pid_t wait_for_zygote(pid_t other_than)
+static pid_t wait_for(pid_t (*what)(void), pid_t other_than)
 {
 	int64_t until_ms = clock_mono_ms() + WAIT_MS;
 	pid_t pid;
 
-	while (((pid = find_zygote()) == 0 || pid == other_than) && clock_mono_ms() < until_ms)
+	while (((pid = what()) == 0 || pid == other_than) && clock_mono_ms() < until_ms)
 		(void)usleep(2000); /* between two looks at /proc */
 	return pid;
+}
+
+static pid_t find_zygote(void)
+{
+	return find("python3", 1);
+}
+
+static pid_t wait_for_zygote(pid_t other_than)
+{
+	return wait_for(find_zygote, other_than);
+}
+
+/* The process that is to be the next program, whatever that is: its init is the spawner's child. */
+static pid_t find_blank(void)
+{
+	return find("jail-spawner", 2);
+}
+
+static bool is_gone(pid_t pid)
+{
+	int64_t until_ms = clock_mono_ms() + WAIT_MS;
+
+	while (kill(pid, 0) == 0 && clock_mono_ms() < until_ms)
+		(void)usleep(2000); /* between two looks at the kernel's list */
+	return kill(pid, 0) < 0;
 }
 
 /* ---- what one job leaves ---- */
@@ -297,6 +330,81 @@ static void is_renewed(struct bench *b)
 	is(b, "no interpreter forks for ever", wait_for_zygote(0) != before);
 }
 
+/* ---- a place that waits for any program ---- */
+
+static void shell(struct bench *b, const char *program)
+{
+	run(b, "shell", program);
+}
+
+static const char spoil[] =
+	"for place in /work /tmp /dev/shm; do echo x >$place/poison; done\n"
+	"export POISON=1; umask 0; ulimit -n 20; mkfifo /tmp/pipe\n"
+	"sleep 1000 & setsid sleep 1000 &\n"
+	"echo done\n";
+
+static const char look[] =
+	"ls -A /work /tmp /dev/shm | tr '\\n' ' '\n"
+	"echo $POISON $(umask) $(ulimit -n) $(hostname) $(env | cut -d= -f1 | sort)\n"
+	"cd /proc; echo [0-9]*\n"
+	"cd /proc/$$/fd; echo *\n"
+	"grep -E '^(Seccomp|NoNewPrivs|CapEff|CapBnd):' /proc/self/status | cut -f2 | tr '\\n' ' '\n";
+
+static void waits_for_any(struct bench *b)
+{
+	pid_t before, after, init;
+
+	shell(b, ":\n");
+	before = wait_for(find_blank, 0);
+	is(b, "behind a program that starts anew a place waits", b->ended_well && before > 0);
+	shell(b, spoil);
+	is(b, "one that spoils all it reaches", b->ended_well && strcmp(b->output, "done\n") == 0);
+	after = wait_for(find_blank, before);
+	is(b, "no place is used twice", is_gone(before) && after > 0 && after != before);
+	shell(b, look);
+	is(b, "the next finds nothing of it, and every layer", b->ended_well && strcmp(b->output, "/dev/shm:  /tmp:  /work: main.sh "
+	   "0022 256 sandbox HOME LANG PATH PWD SHLVL TMPDIR _\n1 2\n0 1 2 255 3\n0000000000000000 0000000000000000 1 2 ") == 0);
+	(void)kill(wait_for(find_blank, after), SIGSTOP);
+	b->request->limits.wall_ms = 200;
+	shell(b, ":\n");
+	is(b, "the program is what waited: stopped, it does not come to its end", !b->ended_well);
+	b->request->limits.wall_ms = 0;
+	shell(b, "echo 1\n");
+	is(b, "and the next comes to its own", b->ended_well && strcmp(b->output, "1\n") == 0);
+	init = parent_of(wait_for(find_blank, 0));
+	(void)kill(init, SIGKILL);
+	(void)is_gone(init);
+	shell(b, "echo 1\n");
+	is(b, "a place that died meanwhile is none", b->ended_well && strcmp(b->output, "1\n") == 0);
+}
+
+/* Each is another than those that the place was made with. */
+static void has_its_own_limits(struct bench *b)
+{
+	struct run_limits *l = &b->request->limits;
+
+	(void)wait_for(find_blank, 0);
+	l->disk_bytes = 1024 * 1024;
+	shell(b, "head -c 2000000 /dev/zero >a; echo $(ulimit -f) $(stat -f -c '%b*%S' /work)\n");
+	is(b, "a smaller disk", strstr(b->output, "1024 256*4096") != NULL);
+	(void)wait_for(find_blank, 0);
+	l->disk_bytes = 64 * 1024 * 1024;
+	shell(b, "head -c 60000000 /dev/zero >a && stat -c %s a\n");
+	is(b, "a larger disk", b->ended_well && strcmp(b->output, "60000000\n") == 0);
+	(void)wait_for(find_blank, 0);
+	*l = (struct run_limits){ .memory_bytes = 16 * 1024 * 1024 };
+	shell(b, "head -c 30000000 /dev/zero | tail -c 29000000 | wc -c\n");
+	is(b, "less memory", !b->ended_well && strstr(b->output, "29000000") == NULL);
+	(void)wait_for(find_blank, 0);
+	*l = (struct run_limits){ .cpu_ms = 3000, .pids = 1 };
+	shell(b, "ulimit -t; ls\n");
+	is(b, "other processor time, fewer processes", !b->ended_well && strncmp(b->output, "4\n", 2) == 0 && strstr(b->output, "fork") != NULL);
+	*l = (struct run_limits){ 0 };
+	(void)wait_for(find_blank, 0);
+	run(b, "c", "#include <stdio.h>\nint main(void) { return puts(\"1\") < 0; }\n");
+	is(b, "a compile takes it, and its program", b->ended_well && strcmp(b->output, "1\n") == 0);
+}
+
 static void forks_each_test(struct bench *b)
 {
 	static const struct test twice = { .kind = TEST_IO, .input = SLICE_LITERAL("2\n"), .expected = SLICE_LITERAL("4\n") };
@@ -317,12 +425,13 @@ int main(int argc, char **argv)
 	struct runtimes *runtimes = mem_new(sizeof(*runtimes));
 	struct bench *b = mem_new(sizeof(*b));
 	struct err err = { 0 };
+	pid_t last;
 
 	b->request = mem_new(sizeof(*b->request));
 	b->runtimes = runtimes;
 	if (argc != 3 || runtimes_open(argv[2], runtimes, &err) != RC_OK ||
 	    jail_start(&(struct jail_how){ .program = argv[1], .lanes = 1 }, &b->jail, &err) != RC_OK) {
-		printf("FAILED zygote: %s\n0 passed, 1 failed\n", err.text);
+		printf("FAILED lane: %s\n0 passed, 1 failed\n", err.text);
 		return 1;
 	}
 	b->loop = loop_new();
@@ -330,9 +439,14 @@ int main(int argc, char **argv)
 	leaves_nothing(b);
 	is_replaced(b);
 	forks_each_test(b);
+	waits_for_any(b);
+	has_its_own_limits(b);
 	is_renewed(b);
 	is(b, "the jail holds", !b->gone);
+	shell(b, ":\n");
+	last = wait_for(find_blank, 0);
 	jail_stop(b->jail);
+	is(b, "what waits ends with the jail", last > 0 && is_gone(last));
 	loop_free(b->loop);
 	runtimes_release(runtimes);
 	mem_free(runtimes);
