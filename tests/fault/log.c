@@ -269,6 +269,8 @@ int main(int argc, char **argv)
 	if (t.reader)
 		kafka_consumer_close(t.reader, 1000);
 	kafka_producer_close(t.producer, 1000);
+	timer_free(t.deadline);
+	loop_free(t.loop);
 	buf_release(&t.line);
 	return t.failed || fflush(stdout) != 0;
 }
