@@ -4,7 +4,7 @@
  *
  * Two processes.  init (pid 1 of the job's pid namespace) builds the tree with the capabilities that a new user namespace gives, forks the
  * job, reaps, and reports; it is not dumpable, so the job can neither trace nor read it.  The job gives everything away, installs the
- * filter as its last act and becomes the program.  A program that were pid 1 itself would not get its own signals.
+ * filter as its last act and becomes the program, in a blank place when it is told which.  A program that were pid 1 itself would not get its own signals.
  * Between clone and exec only direct system calls and calls on our own stack.
  */
 #include "jail_inside.h"
@@ -148,35 +148,6 @@ void jail_split_text(const struct jail_spawn *s, char *argv[JAIL_ARGS + 1], char
 	env[s->envc] = NULL;
 }
 
-static bool read_whole(int fd, void *to, size_t bytes)
-{
-	char *at = to;
-
-	while (bytes > 0) {
-		ssize_t n = read(fd, at, bytes);
-
-		if (n <= 0)
-			return false; /* nobody catches a signal here */
-		at += n;
-		bytes -= (size_t)n;
-	}
-	return true;
-}
-
-/* What a process that was started before its job is to become; where there never is one, it ends. */
-static const struct jail_spawn *take_order(int report_fd, int gate_fd)
-{
-	static struct jail_spawn order; /* 16 KiB; one thread */
-
-	if (!read_whole(gate_fd, &order, JAIL_SPAWN_BYTES))
-		_exit(0);
-	if (order.warm != WARM_EXEC || order.gate || order.text_bytes > sizeof(order.text) || !read_whole(gate_fd, order.text, order.text_bytes)) {
-		errno = EBADMSG;
-		fail(report_fd, STAGE_ORDER);
-	}
-	return &order;
-}
-
 /* Every layer, in the process that is to be the program. */
 static void give_all_away(const struct jail_spawn *s, int report_fd, int listener_socket, int gate_fd)
 {
@@ -190,7 +161,7 @@ static void give_all_away(const struct jail_spawn *s, int report_fd, int listene
 		fail(report_fd, STAGE_OOM);
 	if (s->guard && umount2("/proc", MNT_DETACH) < 0)
 		fail(report_fd, STAGE_PROC);
-	if (jail_rlimits(&s->limits) < 0)
+	if (s->warm != WARM_BLANK && jail_rlimits(&s->limits) < 0)
 		fail(report_fd, STAGE_RLIMITS);
 	if (syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
 		fail(report_fd, STAGE_RLIMITS);
@@ -208,6 +179,38 @@ static void give_all_away(const struct jail_spawn *s, int report_fd, int listene
 	if (hand_over(listener_socket, listener) < 0)
 		fail(report_fd, STAGE_LISTENER);
 	(void)close(listener); /* CLOEXEC would do; the program must never own its own judge */
+}
+
+static bool read_whole(int fd, void *to, size_t bytes)
+{
+	char *at = to;
+
+	while (bytes > 0) {
+		ssize_t n = read(fd, at, bytes);
+
+		if (n <= 0)
+			return false; /* nobody catches a signal here */
+		at += n;
+		bytes -= (size_t)n;
+	}
+	return true;
+}
+
+/* What a process that was started before its job is to become, with its limits in force; where there never is one, it ends.  It has given
+ * everything away by now, and the filter lets it read, lower its limits and become a program. */
+static const struct jail_spawn *take_order(int report_fd, int gate_fd)
+{
+	static struct jail_spawn order; /* 16 KiB; one thread */
+
+	if (!read_whole(gate_fd, &order, JAIL_SPAWN_BYTES))
+		_exit(0);
+	if (order.warm != WARM_EXEC || order.gate || order.text_bytes > sizeof(order.text) || !read_whole(gate_fd, order.text, order.text_bytes)) {
+		errno = EBADMSG;
+		fail(report_fd, STAGE_ORDER);
+	}
+	if (jail_rlimits(&order.limits) < 0)
+		fail(report_fd, STAGE_RLIMITS);
+	return &order;
 }
 
 static void NORETURN become_program(const struct jail_spawn *s, int report_fd)
@@ -291,9 +294,9 @@ void jail_enter(const struct jail_spawn *s, int sync_fd, int report_fd, int list
 	if (job < 0)
 		fail(report_fd, STAGE_FORK);
 	if (job == 0) {
+		give_all_away(s, report_fd, listener_socket, gate_fd);
 		if (s->warm == WARM_BLANK)
 			s = take_order(report_fd, gate_fd);
-		give_all_away(s, report_fd, listener_socket, gate_fd);
 		if (s->warm != WARM_FORK)
 			become_program(s, report_fd);
 		close_ours(report_fd);

@@ -9,7 +9,7 @@
  *
  * A lane keeps its cgroup, its empty network namespace and its two processes; a job gets fresh user, pid, mount, ipc, uts, cgroup and
  * time namespaces and a fresh tmpfs.  An idle lane may hold one process that was started ahead, in all of these, and waits for its one job: an
- * interpreter, behind the filter already, or one that has yet to be told what it becomes.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
+ * interpreter, behind the filter already, or one of ours that has yet to be told what it becomes.  Nobody is ever moved between cgroups on the way of a job: the spawner was put into the lane's cgroup
  * once, and what it clones is born there.  Every process dies with its parent; the jail ends when its socket does.
  *
  * Frames: 4 bytes length (native), then JSON.  Worker -> jail: struct job below as JSON; jail -> worker: results as JSON.
@@ -81,7 +81,7 @@ enum jail_warm {
 	WARM_EXEC,             /* argv is started */
 	WARM_FORK,             /* a fork of the lane's zygote; argv but for its last word is how that was started */
 	WARM_ZYGOTE,           /* argv is started as that zygote */
-	WARM_BLANK,            /* a place for any WARM_EXEC: the order itself comes through the gate, before anything is given away */
+	WARM_BLANK,            /* a place for any WARM_EXEC of its profile and guard: everything is given away, the order itself comes through the gate */
 };
 
 /* What whoever cloned answers to struct jail_spawn, a pidfd beside it where there is a process; "R" follows when it is reaped. */
@@ -116,7 +116,8 @@ struct jail_refusals {
 	size_t count;
 	int64_t calls;         /* in all */
 };
-/* Answer what waits at the listener; note it.  Supervisor. */
+void jail_syscalls_listen(int listener); /* a new one, before its first call */
+/* Answer the call that waits at the listener, which is readable; note it.  Supervisor. */
 void jail_syscalls_answer(int listener, struct jail_refusals *r);
 struct jail_rule {
 	const char *name;

@@ -307,7 +307,7 @@ static void remember(struct job *j, const struct jail_spawn *cold, const struct 
 	j->began = true;
 	if (!l->next)
 		l->next = mem_new(sizeof(*l->next));
-	*l->next = warm ? *warm : (struct jail_spawn){ .warm = WARM_BLANK, .uid = cold->uid, .limits = cold->limits };
+	*l->next = warm ? *warm : (struct jail_spawn){ .warm = WARM_BLANK, .uid = cold->uid, .profile = cold->profile, .guard = cold->guard, .limits = cold->limits };
 	if (!warm)
 		memcpy(l->next->box, cold->box, sizeof(l->next->box));
 }

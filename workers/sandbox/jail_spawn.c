@@ -401,7 +401,7 @@ bool jail_is_ready(const struct jail_lane *l, const struct jail_spawn *s)
 	struct pollfd p = { .fd = l->ready ? l->ready->pidfd : -1, .events = POLLIN };
 
 	if (w && w->warm == WARM_BLANK)
-		return s->warm == WARM_EXEC && !s->gate && w->uid == s->uid && poll(&p, 1, 0) == 0;
+		return s->warm == WARM_EXEC && !s->gate && w->guard == s->guard && w->profile == s->profile && w->uid == s->uid && poll(&p, 1, 0) == 0;
 	return w && w->gate && s->gate && w->warm == s->warm && w->guard == s->guard && w->profile == s->profile && w->uid == s->uid && w->argc == s->argc &&
 	       w->envc == s->envc && w->text_bytes == s->text_bytes && memcmp(w->text, s->text, s->text_bytes) == 0 &&
 	       w->limits.cpu_ms == s->limits.cpu_ms && w->limits.disk_bytes == s->limits.disk_bytes &&

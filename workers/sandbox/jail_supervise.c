@@ -188,6 +188,8 @@ void running_take_listener(struct running *r)
 		r->listener_socket = fd;
 	else
 		r->listener = fd;
+	if (r->listener >= 0)
+		jail_syscalls_listen(r->listener);
 }
 
 /* Where our own processes' lives are told: to whom the order went. */

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -220,30 +219,33 @@ static void note(struct jail_refusals *r, const char *name, const struct seccomp
 	at->hard = at->hard || hard;
 }
 
+/* linux/seccomp.h of Linux 6.6, seccomp_unotify(2): whoever sends an answer makes room on its processor for who waits for it. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1UL
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+
+void jail_syscalls_listen(int listener)
+{
+	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP); /* an older kernel is slower */
+}
+
 void jail_syscalls_answer(int listener, struct jail_refusals *r)
 {
-	enum { BURST = 64 };
+	struct seccomp_notif ask = { 0 };
+	struct seccomp_notif_resp answer;
+	char *name;
 
-	for (int i = 0; i < BURST; i++) {
-		struct pollfd p = { .fd = listener, .events = POLLIN };
-		struct seccomp_notif ask;
-		struct seccomp_notif_resp answer;
-		char *name;
-
-		if (poll(&p, 1, 0) != 1 || !(p.revents & POLLIN))
-			return;
-		memset(&ask, 0, sizeof(ask));
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
-			return; /* it died meanwhile */
-		name = seccomp_syscall_resolve_num_arch(ask.data.arch, ask.data.nr);
-		note(r, name ? name : unknown, &ask.data);
-		answer = (struct seccomp_notif_resp){
-			.id = ask.id,
-			.error = !name || listed(answered_enosys, COUNT_OF(answered_enosys), name) ? -ENOSYS : -EPERM,
-		};
-		free(name); /* libseccomp's own allocation */
-		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: it died meanwhile */
-	}
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
+		return; /* it died meanwhile */
+	name = seccomp_syscall_resolve_num_arch(ask.data.arch, ask.data.nr);
+	note(r, name ? name : unknown, &ask.data);
+	answer = (struct seccomp_notif_resp){
+		.id = ask.id,
+		.error = !name || listed(answered_enosys, COUNT_OF(answered_enosys), name) ? -ENOSYS : -EPERM,
+	};
+	free(name); /* libseccomp's own allocation */
+	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: it died meanwhile */
 }
 
 /* ---- the same tables for those who make a filter of their own of them ---- */

@@ -85,12 +85,20 @@ static enum rc move(int fd, char *bytes, size_t n, bool out, struct err *err)
 enum rc wire_write_frame(int fd, struct slice frame, struct err *err)
 {
 	uint32_t n = (uint32_t)frame.len;
+	/* Together: whoever waits for it is woken once. */
+	struct iovec parts[] = { { .iov_base = &n, .iov_len = sizeof(n) }, { .iov_base = (void *)(uintptr_t)frame.ptr, .iov_len = frame.len } };
+	struct msghdr m = { .msg_iov = parts, .msg_iovlen = COUNT_OF(parts) };
+	ssize_t sent;
+	size_t done, head;
 	enum rc rc;
 
 	if (frame.len > JAIL_FRAME_BYTES)
 		return err_set(err, RC_NEVER, "frame_too_large", "%zu bytes", frame.len);
-	rc = move(fd, (char *)&n, sizeof(n), true, err);
-	return rc == RC_OK ? move(fd, (char *)(uintptr_t)frame.ptr, frame.len, true, err) : rc;
+	sent = sendmsg(fd, &m, MSG_NOSIGNAL);
+	done = sent > 0 ? (size_t)sent : 0; /* what failed fails below again, and is told there */
+	head = done < sizeof(n) ? done : sizeof(n);
+	rc = move(fd, (char *)&n + head, sizeof(n) - head, true, err);
+	return rc == RC_OK ? move(fd, (char *)(uintptr_t)frame.ptr + (done - head), frame.len - (done - head), true, err) : rc;
 }
 
 enum rc wire_read_frame(int fd, struct buf *out, struct err *err)
