@@ -6,7 +6,7 @@
 
 struct family {
 	long processes;   /* all that descend from us */
-	long strangers;   /* of these: under an id of a lane */
+	long strangers;   /* of these: under an id of a lane, and a program, not what waits to become one */
 	long zombies;
 	long descriptors; /* of those that are the jail's own */
 	long namespaces;  /* different ones */
