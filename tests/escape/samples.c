@@ -1,8 +1,9 @@
 /*
  * samples: how long programs take in the sandbox, one JSON line a kind, for a harness that compares.
  * Use: samples JAIL RUNTIMES - [PAUSE_MS]   a name a line on standard input, its milliseconds on standard output: for who takes turns with peers
- *      samples JAIL RUNTIMES rate SECONDS  python programs a second on two lanes, one number; cold or warm, as it comes
+ *      samples JAIL RUNTIMES rate SECONDS  python programs a second, one number; cold or warm, as it comes
  *      samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]].   {"name":"sandbox_python_warm_ms","samples":[2.1,...]}
+ * Two lanes, so that what starts anew and what was started ahead need not end what waits for the other (sandbox.lanes is 4).
  * A sample is from the order's leaving to its outcome's arrival, at this side of the jail's socket; a pause before each, because an
  * interpreter can be started ahead only in an idle lane.  sandbox_python_bare_ms starts the same interpreter without any sandbox.  The kinds
  * of a group take turns, so that a machine that is busy with something else is so for all of them.
@@ -214,7 +215,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Use: samples JAIL RUNTIMES [ROUNDS [PAUSE_MS]]\n");
 		return 2;
 	}
-	if (runtimes_open(argv[2], runtimes, &err) != RC_OK || jail_start(&(struct jail_how){ .program = argv[1], .lanes = rate ? 2 : 1 }, &b.jail, &err) != RC_OK) {
+	if (runtimes_open(argv[2], runtimes, &err) != RC_OK || jail_start(&(struct jail_how){ .program = argv[1], .lanes = 2 }, &b.jail, &err) != RC_OK) {
 		fprintf(stderr, "samples: %s\n", err.text);
 		return 1;
 	}
