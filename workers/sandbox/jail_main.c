@@ -126,7 +126,7 @@ static void NORETURN serve_lane(const struct jail_place *place, int index, int s
 		jail_settle(&lane);
 		if (rc == RC_OK && lane.broken)
 			rc = err_set(&err, RC_BROKEN, "lane", "a job could not be ended: the jail ends, and with it whatever is left of the job");
-		/* The answer is on its way: now there is time to start the next interpreter. */
+		/* The answer is on its way: now there is time for what the next job may begin with. */
 		if (rc == RC_OK && lane.next)
 			jail_prepare(&lane, lane.next);
 	}

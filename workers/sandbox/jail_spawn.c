@@ -371,8 +371,9 @@ void jail_prepare(struct jail_lane *l, const struct jail_spawn *s)
 	struct err why;
 	enum rc rc;
 
-	/* Of an order that came to nothing what waits is still there. */
-	if (l->ready || l->oci || !has_parent(l, s) || (s->warm != WARM_EXEC && order_waits(l))) /* the mark that pid 1 of a container waits for is in the way of a program that waits for its input */
+	/* Of an order that came to nothing what waits is still there; the mark that pid 1 of a container waits for is in the way of a program that
+	 * waits for its input. */
+	if (l->ready || l->oci || !has_parent(l, s) || (s->warm != WARM_EXEC && order_waits(l)))
 		return;
 	r = mem_new(sizeof(*r));
 	rc = jail_box_mount(l->box, s->limits.disk_bytes, l->uid, &why);
@@ -400,12 +401,13 @@ bool jail_is_ready(const struct jail_lane *l, const struct jail_spawn *s)
 	const struct jail_spawn *w = l->ready ? l->ready->spawn : NULL;
 	struct pollfd p = { .fd = l->ready ? l->ready->pidfd : -1, .events = POLLIN };
 
-	if (w && w->warm == WARM_BLANK)
-		return s->warm == WARM_EXEC && !s->gate && w->guard == s->guard && w->profile == s->profile && w->uid == s->uid && poll(&p, 1, 0) == 0;
-	return w && w->gate && s->gate && w->warm == s->warm && w->guard == s->guard && w->profile == s->profile && w->uid == s->uid && w->argc == s->argc &&
-	       w->envc == s->envc && w->text_bytes == s->text_bytes && memcmp(w->text, s->text, s->text_bytes) == 0 &&
-	       w->limits.cpu_ms == s->limits.cpu_ms && w->limits.disk_bytes == s->limits.disk_bytes &&
-	       w->limits.address_bytes == s->limits.address_bytes && w->limits.memory_bytes <= s->limits.memory_bytes && poll(&p, 1, 0) == 0;
+	if (!w || w->guard != s->guard || w->profile != s->profile || w->uid != s->uid || poll(&p, 1, 0) != 0)
+		return false;
+	if (w->warm == WARM_BLANK)
+		return s->warm == WARM_EXEC && !s->gate;
+	return w->gate && s->gate && w->warm == s->warm && w->argc == s->argc && w->envc == s->envc && w->text_bytes == s->text_bytes &&
+	       memcmp(w->text, s->text, s->text_bytes) == 0 && w->limits.cpu_ms == s->limits.cpu_ms && w->limits.disk_bytes == s->limits.disk_bytes &&
+	       w->limits.address_bytes == s->limits.address_bytes && w->limits.memory_bytes <= s->limits.memory_bytes;
 }
 
 void jail_discard(struct jail_lane *l)
