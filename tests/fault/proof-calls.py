@@ -65,7 +65,7 @@ def cases(t, counts):
 
 class Tally:
     def __init__(self):
-        self.failed, self.ended, self.deaths, self.silent, self.counts = 0, 0, 0, [], {}
+        self.failed, self.ended, self.silent, self.counts = 0, 0, [], {}
 
 
 def settle(t):
@@ -86,11 +86,10 @@ def fail_one(t, i, pool, name, n, tally):
     if not fired:
         tally.silent.append("%s %s:%d" % (i.name, name, n))
     t.holds("%s is ready after the failure of %s %d" % (i.name, name, n), wait_until(READY_S, i.ready, 0.1))
-    tally.ended += ended()
-    tally.deaths += ended()
-    if tally.deaths == POISON_KILLS - 1:
+    died = ended()
+    tally.ended += died
+    if died and tally.ended % (POISON_KILLS - 1) == 0:
         settle(t)
-        tally.deaths = 0
 
 
 def fail_all_of(t, pool, tally):
